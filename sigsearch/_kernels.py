@@ -1,0 +1,369 @@
+"""Every numba kernel: grey levels, the sums over them, signatures, words and distances.
+
+One file, because numba's on-disk cache watches only the file a kernel stands in: a kernel that calls a
+kernel of another file would go on using the old one after an edit there.
+
+Grey is an ``int32`` array, 0 (black) to `WHITE`, in ten-thousandths of an 8-bit level, so that the
+luma of an RGB pixel (0.2125 R + 0.7154 G + 0.0721 B) is a whole number. All that follows is sums of
+whole numbers: the same on every machine, in any order, vectorised or not. No fastmath: a signature is
+stored data.
+
+Step numbers are those of Goldberg, Wong and Bern, "An image signature for any kind of image",
+ICIP 2002, section 3; where the paper leaves a choice, the choice is image-match 1.1.2's.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import numba
+import numpy as np
+from numba import types
+
+WHITE: Final = 2_550_000  # as in images.py, which must not import numba
+LEVEL: Final = 10_000
+"""One of the 255 steps of 8-bit grey, in units of grey."""
+NEIGHBOURS: Final = 8
+
+_MAX_DENOMINATOR: Final = 1 << 38
+"""So that grey mean times denominator stays below 2**62 for pictures of up to 2**32 pixels."""
+
+Array = np.ndarray[Any, Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Arguments are declared read-only: numba then takes writeable and read-only arrays (decoded pictures,
+# memory maps) by one compiled version instead of two.
+_RGB = types.Array(types.uint8, 3, "C", readonly=True)
+_GREY = types.Array(types.int32, 2, "C", readonly=True)
+_PIXELS = (_RGB, _GREY)
+_SUMS = types.Array(types.int64, 1, "C", readonly=True)
+_SUMS_PAIR: Any = types.UniTuple(types.int64[::1], 2)  # type: ignore[no-untyped-call]
+_TABLE = types.Array(types.int64, 2, "C", readonly=True)
+_TABLE_OUT = types.int64[:, ::1]
+_SIGNATURE = types.Array(types.int8, 1, "C", readonly=True)
+_SIGNATURES = types.Array(types.int8, 2, "C", readonly=True)
+_INT = types.int64
+
+
+def _kernel(signatures: list[Any]) -> Callable[[F], F]:
+    """Compile for just these types, release the GIL, and keep the machine code on disk."""
+    return cast("Callable[[F], F]", numba.njit(signatures, cache=True, nogil=True, error_model="numpy"))
+
+
+def _helper(function: F) -> F:
+    """Compile as part of the kernels that call it."""
+    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+@_helper
+def _grey_row(pixels: Array, i: int, row: Array) -> None:
+    """Put the grey of one row of pixels into row (step 1). The ndim is settled when compiling."""
+    if pixels.ndim == 3:
+        rgb = pixels[i].reshape(-1)  # one flat row: LLVM vectorises this and not rgb[i, j, k]
+        for j in range(row.shape[0]):
+            row[j] = (
+                np.int32(2125) * np.int32(rgb[3 * j])
+                + np.int32(7154) * np.int32(rgb[3 * j + 1])
+                + np.int32(721) * np.int32(rgb[3 * j + 2])
+            )
+    else:
+        row[:] = pixels[i]
+
+
+@_kernel([_SUMS_PAIR(pixels) for pixels in _PIXELS])
+def activity(pixels: Array) -> tuple[Array, Array]:
+    """Sums of absolute differences (step 2): of horizontal neighbours per row, of vertical ones per column.
+
+    ``(h, w)`` grey or ``(h, w, 3)`` RGB to ``(h,)`` and ``(w,)`` int64.
+    """
+    height, width = pixels.shape[0], pixels.shape[1]
+    rows = np.zeros(height, np.int64)
+    columns = np.zeros(width, np.int64)
+    # Grey is kept for two rows only, and differences are summed in 32 bits, which is twice as fast;
+    # 512 of them fit with room to spare.
+    grey = np.empty((2, width), np.int32)
+    partial = np.zeros(width, np.int32)
+    for i in range(height):
+        row, above = grey[i & 1], grey[1 - (i & 1)]
+        _grey_row(pixels, i, row)
+        total = np.uint64(0)
+        for j in range(1, width):
+            total += np.uint32(np.int32(abs(np.int32(row[j] - row[j - 1]))))
+        rows[i] = np.int64(total)
+        if i > 0:
+            for j in range(width):
+                partial[j] = np.int32(partial[j] + np.int32(abs(np.int32(row[j] - above[j]))))
+            if i % 512 == 0:
+                for j in range(width):
+                    columns[j] += np.int64(partial[j])
+                    partial[j] = 0
+    for j in range(width):
+        columns[j] += np.int64(partial[j])
+    return rows, columns
+
+
+@_helper
+def _percentile(cumulated: Array, percent: int) -> int:
+    """A percentile of ascending sums, interpolated linearly, times 100: a whole number, nothing to round."""
+    rank = (cumulated.shape[0] - 1) * percent
+    i, fraction = rank // 100, rank % 100
+    bound: int = 100 * cumulated[i]
+    if fraction:
+        bound += fraction * (cumulated[i + 1] - cumulated[i])
+    return bound
+
+
+@_helper
+def _window(cumulated: Array, low: int, high: int) -> tuple[int, int]:
+    """First and last line of the window in which the activity rises from percentile low to high (step 2)."""
+    n = cumulated.shape[0]
+    bound = _percentile(cumulated, low)
+    first = 0
+    while first < n and 100 * cumulated[first] <= bound:
+        first += 1
+    bound = _percentile(cumulated, high)
+    last = 0
+    while 100 * cumulated[last] < bound:
+        last += 1
+    if first > last:  # nearly featureless: the middle of the picture
+        first, last = n * low // 100, n * high // 100
+    return first, last
+
+
+@_kernel([_TABLE_OUT(_SUMS, _INT, _INT, _INT, _INT, types.boolean)])
+def intervals(sums: Array, side: int, grid: int, low: int, high: int, turned: bool) -> Array:
+    """Start and stop of the squares along one axis (steps 2 and 3), from the activity along it.
+
+    ``(grid, 2)`` int64; if turned ``(2 * grid, 2)``: after those of the axis read forwards those of the
+    axis read backwards, as they come about in a mirrored or turned picture.
+    """
+    n = sums.shape[0]
+    sets = 2 if turned else 1
+    cumulated = np.empty(n, np.int64)
+    found = np.empty((sets * grid, 2), np.int64)
+    for backwards in range(sets):
+        total = np.int64(0)
+        for i in range(n):
+            total += sums[n - 1 - i] if backwards else sums[i]
+            cumulated[i] = total
+        first, last = _window(cumulated, low, high)
+        for k in range(grid):
+            point = first + (k + 1) * (last - first) // (grid + 1)
+            start = max(2 * point - side, 0) // 2
+            stop = min(start + side, n)
+            found[backwards * grid + k, 0] = n - stop if backwards else start
+            found[backwards * grid + k, 1] = n - start if backwards else stop
+    return found
+
+
+@_helper
+def _sum_rows(pixels: Array, start: int, stop: int, sums: Array) -> None:
+    """Put the sum of grey over the rows start to stop, for each column, into sums."""
+    if pixels.ndim == 3:
+        # Luma is linear: sum the bytes as they lie in memory, and weigh the sums.
+        channels = np.zeros(3 * sums.shape[0], np.uint32)
+        for i in range(start, stop):
+            rgb = pixels[i].reshape(-1)
+            for j in range(channels.shape[0]):
+                channels[j] = np.uint32(channels[j] + np.uint32(rgb[j]))
+        for j in range(sums.shape[0]):
+            sums[j] = (
+                2125 * np.int64(channels[3 * j])
+                + 7154 * np.int64(channels[3 * j + 1])
+                + 721 * np.int64(channels[3 * j + 2])
+            )
+    else:
+        for j in range(sums.shape[0]):
+            sums[j] = 0
+        for i in range(start, stop):
+            for j in range(sums.shape[0]):
+                sums[j] += np.int64(pixels[i, j])
+
+
+@_kernel([_TABLE_OUT(pixels, _TABLE, _TABLE) for pixels in _PIXELS])
+def square_sums(pixels: Array, rows: Array, columns: Array) -> Array:
+    """Sum of grey over each square (step 3), ``(len(rows), len(columns))`` int64."""
+    sums = np.empty((rows.shape[0], columns.shape[0]), np.int64)
+    line = np.empty(pixels.shape[1], np.int64)
+    for r in range(rows.shape[0]):
+        _sum_rows(pixels, rows[r, 0], rows[r, 1], line)
+        for c in range(columns.shape[0]):
+            total = np.int64(0)
+            for j in range(columns[c, 0], columns[c, 1]):
+                total += line[j]
+            sums[r, c] = total
+    return sums
+
+
+@_helper
+def _gcd(a: int, b: int) -> int:
+    while b:
+        a, b = b, a % b
+    return a
+
+
+@_helper
+def _means(sums: Array, rows: Array, columns: Array, top: int, left: int, means: Array) -> int:
+    """Put the grey means of one set of squares (step 3), as numerators, into means; return the denominator.
+
+    Squares cut by the picture's edge have other areas. Over the least common multiple of the areas the
+    means are exact, so that equal differences stay equal; only where it would overflow (three different
+    cuts of squares of hundreds of pixels) are they rounded down, to 38 bits after the point.
+    """
+    grid = means.shape[0]
+    denominator = 1
+    for r in range(top, top + grid):
+        for c in range(left, left + grid):
+            area = (rows[r, 1] - rows[r, 0]) * (columns[c, 1] - columns[c, 0])
+            if denominator < _MAX_DENOMINATOR and denominator % area:
+                denominator = min(denominator * (area // _gcd(denominator, area)), _MAX_DENOMINATOR)
+    for r in range(grid):
+        for c in range(grid):
+            area = (rows[top + r, 1] - rows[top + r, 0]) * (columns[left + c, 1] - columns[left + c, 0])
+            total = sums[top + r, left + c]
+            means[r, c] = total // area * denominator + total % area * denominator // area
+    return denominator
+
+
+@_helper
+def _level_bounds(means: Array, same: int, white: int, bounds: Array) -> int:
+    """Put the largest magnitude of each level into bounds (step 4); return the level that level 1 becomes.
+
+    Differences come in pairs of both signs, so one set of percentiles of the magnitudes serves both. An
+    interpolated percentile between two magnitudes parts them: what is not above the lower of the two is
+    not above the percentile, and there is nothing to round.
+
+    image-match writes level 1 over the differences that it is still comparing. Black beside white is a
+    difference of exactly 1.0, so where a later band reaches 1.0, the ones already written fall into it
+    and are raised to its level.
+    """
+    grid, levels = means.shape[0], bounds.shape[0]
+    magnitudes = np.empty(grid * grid * 4, np.int64)
+    count = 0
+    for r in range(grid):
+        for c in range(grid):
+            for nr, nc in ((r, c + 1), (r + 1, c - 1), (r + 1, c), (r + 1, c + 1)):  # each pair once
+                if nr < grid and 0 <= nc < grid:
+                    magnitude = abs(means[r, c] - means[nr, nc])
+                    if magnitude >= same:
+                        magnitudes[count] = magnitude
+                        count += 1
+    bounds[:] = 0
+    if count == 0:
+        return 1
+    ordered = np.sort(magnitudes[:count])
+    lowest = 1
+    for k in range(1, levels + 1):
+        bounds[k - 1] = ordered[k * (count - 1) // levels]
+        if k > 1 and lowest == 1 and bounds[k - 1] == white:
+            lowest = k
+    return lowest
+
+
+@_helper
+def _level(difference: int, same: int, bounds: Array, lowest: int) -> int:
+    """The level of one neighbour difference (step 4)."""
+    magnitude = abs(difference)
+    if magnitude < same:
+        return 0
+    level = 1
+    for k in range(bounds.shape[0] - 1):
+        if magnitude > bounds[k]:
+            level = k + 2
+    if level == 1:
+        level = lowest
+    return level if difference > 0 else -level
+
+
+@_kernel([types.int8[:, ::1](_TABLE, _TABLE, _TABLE, _INT, _INT, _INT)])
+def signatures_of(sums: Array, rows: Array, columns: Array, grid: int, tolerance: int, levels: int) -> Array:
+    """Signatures from the sums over the squares (step 4), ``(1 or 16, grid * grid * 8)`` int8.
+
+    The neighbours of a point: upper left, upper, upper right, left, right, lower left, lower, lower
+    right; a difference is the point's mean less the neighbour's, 0 beyond the grid's edge.
+
+    One signature from ``(grid, grid)`` sums; from ``(2 * grid, 2 * grid)`` those of the 16 orientations.
+    Row ``8 * inverted + 4 * mirrored + turns`` is the picture mirrored left to right, then turned by
+    ``turns`` quarter turns against the clock (`numpy.rot90`), then inverted. Turned or mirrored, an axis
+    is read forwards or backwards, so two sets of squares an axis serve all; inversion negates every
+    difference and moves no square.
+    """
+    orientations = 16 if rows.shape[0] > grid else 1
+    signatures = np.zeros((orientations, grid * grid * NEIGHBOURS), np.int8)
+    means = np.empty((grid, grid), np.int64)
+    bounds = np.empty(levels, np.int64)
+    for orientation in range(min(orientations, 8)):
+        mirrored, turns = orientation // 4, orientation % 4
+        # Of the turned picture's rows and columns: are they the original's read backwards? Turned
+        # once, its rows are the columns from right to left, its columns the rows.
+        top = grid if turns == 2 or turns == 3 else 0
+        left = grid if (turns == 1 or turns == 2) != (mirrored == 1) else 0
+        denominator = _means(sums, rows, columns, top, left, means)
+        if turns % 2 == 1:
+            for i in range(grid):
+                for j in range(i):
+                    means[i, j], means[j, i] = means[j, i], means[i, j]
+        same = max(tolerance * LEVEL * denominator, 1)
+        lowest = _level_bounds(means, same, WHITE * denominator, bounds)
+        for r in range(grid):
+            for c in range(grid):
+                step = 0
+                for nr in range(r - 1, r + 2):
+                    for nc in range(c - 1, c + 2):
+                        if nr == r and nc == c:
+                            continue
+                        if 0 <= nr < grid and 0 <= nc < grid:
+                            level = _level(means[r, c] - means[nr, nc], same, bounds, lowest)
+                            signatures[orientation, (r * grid + c) * NEIGHBOURS + step] = level
+                        step += 1
+        if orientations == 16:
+            for k in range(grid * grid * NEIGHBOURS):
+                signatures[8 + orientation, k] = -signatures[orientation, k]
+    return signatures
+
+
+@_kernel([types.int64[:, ::1](_SIGNATURES, _INT, _INT)])
+def words_of(signatures: Array, length: int, count: int) -> Array:
+    """Words of signatures, ``(n, values)`` int8 to ``(n, count)`` int64, each 0 to ``3**length - 1``.
+
+    Word k takes the signs of ``length`` values from ``k * values // count`` on, as digits of a number of
+    base 3 (-1, 0, 1 are 0, 1, 2), the first the least; beyond the signature's end the sign is 0.
+    """
+    n, values = signatures.shape
+    words = np.empty((n, count), np.int64)
+    for i in range(n):
+        for k in range(count):
+            start = k * values // count
+            word = np.int64(0)
+            for j in range(length - 1, -1, -1):
+                digit = np.int64(1)
+                if start + j < values:
+                    value = signatures[i, start + j]
+                    digit += np.int64(value > 0) - np.int64(value < 0)
+                word = 3 * word + digit
+            words[i, k] = word
+    return words
+
+
+@_kernel([types.float64[::1](_SIGNATURE, _SIGNATURES)])
+def distances_to(signature: Array, signatures: Array) -> Array:
+    """Distances of one signature to many, ``(n,)`` float64: ``||a-b|| / (||a||+||b||)``, 1.0 where 0/0.
+
+    Squared norms are whole numbers; one correctly rounded root of each makes the distance the same
+    everywhere.
+    """
+    n, values = signatures.shape
+    own = np.int32(0)
+    for j in range(values):
+        own += np.int32(signature[j]) * np.int32(signature[j])
+    distances = np.empty(n, np.float64)
+    for i in range(n):
+        other = np.int32(0)
+        apart = np.int32(0)
+        for j in range(values):
+            value = np.int32(signatures[i, j])
+            difference = np.int32(signature[j]) - value
+            other += value * value
+            apart += difference * difference
+        norms = np.sqrt(np.float64(own)) + np.sqrt(np.float64(other))
+        distances[i] = np.sqrt(np.float64(apart)) / norms if norms > 0 else 1.0
+    return distances

@@ -1,0 +1,123 @@
+"""Scheme: every parameter that changes a signature or a word; stored with each index, compared at open."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from sigsearch.errors import InputError, SchemeMismatchError
+
+REVISION = 1
+"""Raised whenever the same parameters give another signature or other words. tests/golden pins it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """How pictures become signatures and signatures become words.
+
+    Signatures compare only with signatures of the same scheme. The defaults are those of the paper and
+    of image-match 1.1.2, value for value.
+
+    Parameters
+    ----------
+    grid_size : int
+        Grid points along each axis; the signature has ``8 * grid_size**2`` values.
+    crop_percentiles : tuple of int
+        Percentiles of the cumulated grey differences between which the grid is laid, 0 to 100.
+    tolerance : int
+        Grey means closer than this, in 255ths of white, count as the same.
+    levels : int
+        Levels of difference on each side of zero; a signature's values are ``-levels`` to ``levels``.
+    word_length, word_count : int
+        Values in a word, 1 to 39, and words in a signature.
+    revision : int
+        The revision of the computation itself.
+
+    Raises
+    ------
+    InputError
+        A parameter is out of its range.
+
+    References
+    ----------
+    Goldberg, Wong and Bern, "An image signature for any kind of image", ICIP 2002, section 3.
+    """
+
+    grid_size: int = 9
+    crop_percentiles: tuple[int, int] = (5, 95)
+    tolerance: int = 2
+    levels: int = 2
+    word_length: int = 16
+    word_count: int = 63
+    revision: int = REVISION
+
+    def __post_init__(self) -> None:
+        percentiles: Any = self.crop_percentiles
+        if isinstance(percentiles, list):  # as read from JSON or TOML
+            percentiles = tuple(percentiles)
+            object.__setattr__(self, "crop_percentiles", percentiles)
+        if not (
+            isinstance(percentiles, tuple)
+            and len(percentiles) == 2
+            and all(type(p) is int for p in percentiles)
+            and 0 <= percentiles[0] < percentiles[1] <= 100
+        ):
+            raise InputError(
+                f"crop_percentiles must be two rising whole numbers from 0 to 100, not {percentiles!r}"
+            )
+        for name, low, high in (
+            ("grid_size", 2, 64),
+            ("tolerance", 0, 255),
+            ("levels", 1, 9),
+            ("word_length", 1, 39),
+            ("word_count", 1, self.signature_length if type(self.grid_size) is int else 1),
+            ("revision", 1, 2**31),
+        ):
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
+                raise InputError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+
+    @property
+    def signature_length(self) -> int:
+        """Values in a signature."""
+        return 8 * self.grid_size**2
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, to be stored with an index."""
+        return asdict(self) | {"crop_percentiles": list(self.crop_percentiles)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Scheme":
+        """From what `to_json` gave.
+
+        Raises
+        ------
+        SchemeMismatchError
+            It has a parameter or a revision that this version of sigsearch does not know.
+        """
+        unknown = set(stored) - {field.name for field in fields(cls)}
+        revision = stored.get("revision")
+        if unknown or revision != REVISION:
+            found = f"parameters {', '.join(sorted(unknown))}" if unknown else f"revision {revision!r}"
+            raise SchemeMismatchError(
+                f"the index was made with a scheme of {found}, this version of sigsearch has "
+                f"revision {REVISION}: use the version that made it, or build the index again"
+            )
+        try:
+            return cls(**stored)
+        except InputError as error:
+            raise SchemeMismatchError(f"the index was made with a scheme that cannot be: {error}") from error
+
+    def check_same(self, stored: "Scheme", location: str) -> None:
+        """Raise `SchemeMismatchError` unless an index's stored scheme is this one."""
+        if stored == self:
+            return
+        differing = [f.name for f in fields(self) if getattr(self, f.name) != getattr(stored, f.name)]
+        wanted = ", ".join(f"{name}={getattr(self, name)!r}" for name in differing)
+        found = ", ".join(f"{name}={getattr(stored, name)!r}" for name in differing)
+        raise SchemeMismatchError(
+            f"{location} was made with another scheme: wanted {wanted}, found {found}; "
+            f"open it with scheme=Scheme({found}), or build it again"
+        )
+
+
+DEFAULT_SCHEME = Scheme()
