@@ -1,0 +1,639 @@
+"""Index: pictures in, matches out. The only place where the core and a backend meet."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sigsearch import config, images, plugins, signatures
+from sigsearch.backend import Backend, Outcome
+from sigsearch.errors import (
+    ClosedError,
+    ImageError,
+    InputError,
+    RecordExistsError,
+    RecordNotFoundError,
+    SigsearchError,
+)
+from sigsearch.filters import Filter, as_filter
+from sigsearch.orientations import ORIENTATIONS
+from sigsearch.records import (
+    MAX_ID_BYTES,
+    AddReport,
+    Explanation,
+    Failure,
+    Item,
+    Match,
+    Record,
+    View,
+    check_id,
+    check_metadata,
+    now,
+)
+from sigsearch.scheme import DEFAULT_SCHEME, Scheme
+
+if TYPE_CHECKING:
+    from sigsearch.images import ImageLike
+    from sigsearch.signatures import Signature
+
+    Where: TypeAlias = Filter | Mapping[str, Any] | None
+    Source: TypeAlias = ImageLike | Item | Record
+    """What add_many takes: a picture, a folder of them, an `Item`, a `Record` of another index."""
+    Advance: TypeAlias = Callable[["AddReport", int], None]
+    """Told the report so far and how many sources it covers."""
+
+OnConflict: TypeAlias = Literal["error", "skip", "replace"]
+
+CUTOFF = 0.45
+"""Below this, image-match and the paper take two pictures for copies."""
+LIMIT = 100
+ADD_BATCH = 64
+"""Pictures read and then stored together: what an interruption costs at most."""
+SEARCH_BATCH = 64
+
+T = TypeVar("T")
+
+
+class FeaturelessWarning(UserWarning):
+    """A query without features, which matches nothing."""
+
+
+def open(
+    location: str | os.PathLike[str] | None = None,
+    *,
+    scheme: Scheme | None = None,
+    create: bool = True,
+    **options: Any,
+) -> Index:
+    """Open an index, creating it if it does not exist.
+
+    Parameters
+    ----------
+    location : str or path, optional
+        A path for the embedded index, or ``scheme://…`` for another backend: ``memory://``. Default:
+        what the environment variable SIGSEARCH_INDEX or a configuration file says, see `sigsearch.config`.
+    scheme : Scheme, optional
+        How signatures and words are made; an index made with another is refused.
+    create : bool
+        If False, an index that does not exist is an error.
+    **options
+        Settings of the backend.
+
+    Returns
+    -------
+    Index
+        Also a context manager, which closes it.
+
+    Raises
+    ------
+    ConfigError, PluginError, BackendError
+        See `sigsearch.errors`.
+    """
+    if location is None:
+        found = config.find_config()
+        location, options = found.location, {**found.options, **options}
+        scheme = scheme or found.scheme
+        if create and plugins.location_scheme(location) == plugins.DEFAULT_SCHEME:
+            Path(location).parent.mkdir(parents=True, exist_ok=True)
+    elif not isinstance(location, (str, os.PathLike)) or not os.fspath(location):
+        raise InputError(f"wanted a path or a location such as 'memory://', found {location!r}")
+    location = os.fspath(location)
+    scheme = scheme or DEFAULT_SCHEME
+    backend_class = plugins.discover().load(plugins.location_scheme(location))
+    backend = backend_class.open(location, scheme=scheme, create=create, options=options)
+    try:
+        scheme.check_same(backend.scheme, location)
+    except SigsearchError:
+        backend.close()
+        raise
+    return Index(backend, location)
+
+
+class Index:
+    """Pictures and the search for their copies. Made by `sigsearch.open`; several threads may share it."""
+
+    def __init__(self, backend: Backend, location: str) -> None:
+        self.location = location
+        self._scheme = backend.scheme
+        self._open_backend: Backend | None = backend
+
+    def __repr__(self) -> str:
+        return f"<sigsearch index at {self.location!r}{', closed' * (self._open_backend is None)}>"
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __bool__(self) -> bool:
+        return True  # an empty index is an index
+
+    @property
+    def scheme(self) -> Scheme:
+        """How its signatures and words are made."""
+        return self._scheme
+
+    @property
+    def _backend(self) -> Backend:
+        if self._open_backend is None:
+            raise ClosedError(f"the index at {self.location} was closed; open it again with sigsearch.open()")
+        return self._open_backend
+
+    def close(self) -> None:
+        """Give back all resources; every later call but this one raises `ClosedError`."""
+        if self._open_backend is not None:
+            self._open_backend.close()
+            self._open_backend = None
+
+    # Putting in
+
+    def add(
+        self,
+        image: Source | None = None,
+        *,
+        id: str | None = None,
+        path: str | None = None,
+        metadata: Any = None,
+        signature: Signature | None = None,
+        on_conflict: OnConflict = "error",
+    ) -> str:
+        """Add one picture.
+
+        Parameters
+        ----------
+        image : path, URL, bytes, file object, PIL image, array, Item or Record
+            An int8 array of shape (648,) is taken as its signature.
+        id, path, metadata, signature
+            See `Item`; with an Item they take the place of its own.
+        on_conflict : 'error', 'skip' or 'replace'
+            What to do if the id is there already.
+
+        Returns
+        -------
+        str
+            The id.
+
+        Raises
+        ------
+        ImageError
+            The picture cannot be read.
+        RecordExistsError
+            The id is there already and `on_conflict` is 'error'.
+        InputError, MetadataError
+            The id or the metadata cannot be stored.
+        """
+        backend, keep = self._backend, _check_on_conflict(on_conflict) != "replace"
+        given = {"id": id, "path": path, "metadata": metadata, "signature": signature}
+        given = {name: value for name, value in given.items() if value is not None}
+        if isinstance(image, Record):
+            if "signature" in given:
+                raise InputError("wanted a Record or a signature, found both")
+            record = _check_record(replace(image, **given), self._scheme)
+        else:
+            item = image if isinstance(image, Item) else Item(image=image)
+            record = self._make_record(replace(item, **given))
+        if backend.add([record], replace=not keep) == [Outcome.KEPT] and on_conflict == "error":
+            raise RecordExistsError([record.id])
+        return record.id
+
+    def add_many(
+        self,
+        sources: Iterable[Source] | Source,
+        *,
+        on_conflict: OnConflict = "skip",
+        progress: bool = False,
+        on_advance: Advance | None = None,
+    ) -> AddReport:
+        """Add many pictures; one that cannot be read does not stop the others.
+
+        Parameters
+        ----------
+        sources : iterable of paths, pictures, Items or Records, or one path
+            A folder stands for all the pictures in it and below. With 'skip', pictures whose id is
+            there are not read again, so an interrupted call can simply be repeated.
+        on_conflict : 'skip', 'replace' or 'error'
+            What to do with a picture whose id is there already; 'error' counts it as a failure.
+        progress : bool
+            Show a progress bar, if standard error is a terminal.
+        on_advance : callable, optional
+            Called after each batch that was stored.
+
+        Returns
+        -------
+        AddReport
+        """
+        _check_on_conflict(on_conflict)
+        backend = self._backend
+        report = AddReport()
+        done = 0
+        with _progress_bar(sources, on=progress) as (expanded, bar):
+            for batch in _batches(expanded, ADD_BATCH):
+                report = self._add_batch(backend, batch, on_conflict, report)
+                done += len(batch)
+                for advance in (bar, on_advance):
+                    if advance is not None:
+                        advance(report, done)
+        return report
+
+    def _add_batch(
+        self, backend: Backend, batch: Sequence[Source], on_conflict: OnConflict, report: AddReport
+    ) -> AddReport:
+        ids = [_known_id(source) for source in batch]
+        there = backend.contains([id for id in ids if id is not None]) if on_conflict != "replace" else ()
+        failures = list(report.failures)
+        records: list[Record] = []
+        kept: list[str] = []
+        for source, id in zip(batch, ids, strict=True):
+            if id is not None and id in there:
+                kept.append(id)
+                continue
+            try:
+                if isinstance(source, Record):
+                    records.append(_check_record(source, self._scheme))
+                else:
+                    item = source if isinstance(source, Item) else Item(image=source)
+                    records.append(self._make_record(item))
+            except (ImageError, InputError) as error:
+                name = error.source if isinstance(error, ImageError) else _describe(source)
+                reason = error.reason if isinstance(error, ImageError) else str(error)
+                failures.append(Failure(name, reason))
+        outcomes = backend.add(records, replace=on_conflict == "replace") if records else []
+        stored = [r for r, o in zip(records, outcomes, strict=True) if o is not Outcome.KEPT]
+        kept += [r.id for r, o in zip(records, outcomes, strict=True) if o is Outcome.KEPT]
+        if on_conflict == "error":
+            failures += [Failure(id, "the id is in the index already") for id in kept]
+        return AddReport(
+            added=report.added + outcomes.count(Outcome.ADDED),
+            replaced=report.replaced + outcomes.count(Outcome.REPLACED),
+            skipped=report.skipped + (len(kept) if on_conflict == "skip" else 0),
+            failures=tuple(failures),
+            featureless=report.featureless + sum(record.featureless for record in stored),
+        )
+
+    def _make_record(self, item: Item) -> Record:
+        metadata = check_metadata(item.metadata)
+        if item.id is not None:
+            check_id(item.id)
+        if item.path is not None and not isinstance(item.path, str):
+            raise InputError(f"wanted a path that is a string, found {item.path!r}")
+        if item.signature is not None:
+            if item.image is not None:
+                raise InputError("wanted an image or a signature, found both")
+            signature = signatures.as_signatures(item.signature, self._scheme, ndim=1)
+        elif item.image is None:
+            raise InputError("wanted an image or a signature, found neither")
+        else:
+            signature = signatures.compute_signature(item.image, scheme=self._scheme)
+        path = _path_of(item) if item.path is None else item.path
+        id = item.id or _known_id(item) or "signature:" + hashlib.sha256(signature.tobytes()).hexdigest()
+        try:
+            (path or "").encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"the path {path!r} is not valid Unicode; give an id and a path") from error
+        return Record(check_id(id), (View(signature),), path, metadata, now())
+
+    def delete(self, ids: str | Iterable[str]) -> int:
+        """Delete records by id; ids that are not there are passed over.
+
+        Returns
+        -------
+        int
+            How many were deleted.
+        """
+        return self._backend.delete(_ids(ids))
+
+    # Getting out
+
+    def get(self, id: str) -> Record | None:
+        """The record of an id, or None."""
+        return self._backend.get([check_id(id)])[0]
+
+    def count(self, where: Where = None) -> int:
+        """How many records there are, or how many a filter is true of."""
+        return self._backend.count(as_filter(where))
+
+    def scan(self, where: Where = None) -> Iterator[Record]:
+        """All records, or those a filter is true of; ``target.add_many(source.scan())`` copies an index."""
+        return self._backend.scan(as_filter(where))
+
+    def refresh(self) -> None:
+        """See what other processes have stored since."""
+        self._backend.refresh()
+
+    def info(self) -> dict[str, Any]:
+        """What a person would want to know of it, as JSON."""
+        backend = self._backend
+        return {
+            "location": self.location,
+            "records": backend.count(),
+            "scheme": self._scheme.to_json(),
+            "capabilities": sorted(capability.value for capability in backend.capabilities),
+            **backend.info(),
+        }
+
+    # Searching
+
+    def search(
+        self,
+        image: ImageLike,
+        *,
+        all_orientations: bool = False,
+        cutoff: float = CUTOFF,
+        limit: int | None = LIMIT,
+        where: Where = None,
+    ) -> list[Match]:
+        """Find the copies of a picture.
+
+        Parameters
+        ----------
+        image : path, URL, bytes, file object, PIL image or array
+            An int8 array of shape (648,) is taken as its signature.
+        all_orientations : bool
+            Also find copies turned by quarter turns, mirrored, inverted, or all of it.
+        cutoff : float
+            Matches have a distance below it; 0 to 1.
+        limit : int or None
+            At most so many matches, the nearest; None for all.
+        where : Filter or mapping, optional
+            Only records whose metadata it is true of.
+
+        Returns
+        -------
+        list of Match
+            Nearest first, each id once, with its best orientation and distance.
+
+        Warns
+        -----
+        FeaturelessWarning
+            The picture has no features and matches nothing.
+
+        Raises
+        ------
+        ImageError
+            The picture cannot be read.
+        InputError
+            An argument out of its range; a signature with all_orientations.
+        """
+        return self.search_many(
+            [image], all_orientations=all_orientations, cutoff=cutoff, limit=limit, where=where
+        )[0]
+
+    def search_many(
+        self,
+        images: Iterable[ImageLike],
+        *,
+        all_orientations: bool = False,
+        cutoff: float = CUTOFF,
+        limit: int | None = LIMIT,
+        where: Where = None,
+    ) -> list[list[Match]]:
+        """Find the copies of many pictures: a list of matches for each, as `search` gives them."""
+        if isinstance(images, (str, bytes, os.PathLike)):
+            raise InputError(f"wanted several pictures, found one: {_describe(images)}; use search")
+        _check_search(cutoff, limit)
+        wanted = as_filter(where)
+        backend = self._backend
+        results: list[list[Match]] = []
+        for batch in _batches(images, SEARCH_BATCH):
+            queries = [self._query(image, all_orientations) for image in batch]
+            results += self._search_batch(backend, queries, cutoff, limit, wanted)
+        return results
+
+    def _query(self, image: ImageLike, all_orientations: bool) -> npt.NDArray[np.int8]:
+        """The signatures to search for: (1, 648), (16, 648), or (0, 648) for want of features."""
+        if all_orientations:
+            query = signatures.compute_orientations(image, scheme=self._scheme)
+        else:
+            query = signatures.compute_signature(image, scheme=self._scheme)[np.newaxis]
+        if query.any():
+            return query
+        warnings.warn(
+            f"{_describe(image)} has no features, so it matches nothing", FeaturelessWarning, stacklevel=4
+        )
+        return query[:0]
+
+    def _search_batch(
+        self,
+        backend: Backend,
+        queries: Sequence[npt.NDArray[np.int8]],
+        cutoff: float,
+        limit: int | None,
+        where: Filter | None,
+    ) -> list[list[Match]]:
+        every = np.concatenate(queries)
+        found = iter(backend.candidates(every, where=where, cutoff=cutoff, limit=limit) if len(every) else ())
+        best: list[list[_Rescored]] = []
+        for query in queries:
+            nearest: dict[str, _Rescored] = {}
+            for orientation, signature in enumerate(query):
+                for rescored in _rescore(signature, orientation, next(found), cutoff, self._scheme):
+                    if rescored.id not in nearest or rescored < nearest[rescored.id]:
+                        nearest[rescored.id] = rescored
+            best.append(sorted(nearest.values())[:limit])
+        ids = list(dict.fromkeys(rescored.id for rescoreds in best for rescored in rescoreds))
+        records = dict(zip(ids, backend.get(ids), strict=True)) if ids else {}
+        return [
+            [
+                rescored.match(record)
+                for rescored in rescoreds
+                if (record := records[rescored.id]) is not None  # deleted a moment ago
+            ]
+            for rescoreds in best
+        ]
+
+    def explain(
+        self,
+        image: ImageLike,
+        id: str,
+        *,
+        all_orientations: bool = False,
+        cutoff: float = CUTOFF,
+        limit: int | None = LIMIT,
+        where: Where = None,
+    ) -> Explanation:
+        """Say why a search with these arguments finds one record or not, and what would change it.
+
+        Raises
+        ------
+        RecordNotFoundError
+            No record of this id is there.
+        """
+        from sigsearch.explain import explain
+
+        _check_search(cutoff, limit)
+        record = self.get(id)
+        if record is None:
+            raise RecordNotFoundError(f"no record {id!r} in the index at {self.location}")
+        return explain(
+            self,
+            self._backend,
+            image,
+            record,
+            all_orientations=all_orientations,
+            cutoff=cutoff,
+            limit=limit,
+            where=as_filter(where),
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Rescored:
+    """A candidate with its exact distance; the order is that of matches."""
+
+    distance: float
+    id: str
+    orientation: int
+    view: int
+    word_matches: int
+
+    def match(self, record: Record) -> Match:
+        return Match(
+            self.distance,
+            self.id,
+            record.path,
+            record.metadata,
+            ORIENTATIONS[self.orientation],
+            self.word_matches,
+            record.views[self.view].box,
+        )
+
+
+def _rescore(
+    signature: Signature,
+    orientation: int,
+    candidates: Sequence[Any],
+    cutoff: float,
+    scheme: Scheme,
+) -> list[_Rescored]:
+    if not candidates:
+        return []
+    stored = np.stack([candidate.signature for candidate in candidates])
+    apart = signatures.distances(signature, stored, scheme=scheme)
+    near = np.flatnonzero(apart < cutoff)
+    shared = signatures.encode_words(stored[near], scheme=scheme) == signatures.encode_words(
+        signature, scheme=scheme
+    )
+    return [
+        _Rescored(float(apart[i]), candidates[i].id, orientation, candidates[i].view, int(matches))
+        for i, matches in zip(near.tolist(), shared.sum(axis=1), strict=True)
+    ]
+
+
+# Arguments
+
+
+def _check_search(cutoff: object, limit: object) -> None:
+    if isinstance(cutoff, bool) or not isinstance(cutoff, (int, float, np.floating)) or not 0 <= cutoff <= 1:
+        raise InputError(f"wanted a cutoff from 0 to 1, found {cutoff!r}")
+    if limit is not None and (
+        isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1
+    ):
+        raise InputError(f"wanted a limit of 1 or more, or None, found {limit!r}")
+
+
+def _check_on_conflict(on_conflict: str) -> str:
+    if on_conflict not in ("error", "skip", "replace"):
+        raise InputError(f"wanted on_conflict 'error', 'skip' or 'replace', found {on_conflict!r}")
+    return on_conflict
+
+
+def _check_record(record: Record, scheme: Scheme) -> Record:
+    if not record.views:
+        raise InputError(f"wanted a record with at least one view, found none in {record.id!r}")
+    for view in record.views:
+        signatures.as_signatures(view.signature, scheme, ndim=1)
+    return replace(record, id=check_id(record.id), metadata=check_metadata(record.metadata))
+
+
+def _ids(ids: str | Iterable[str]) -> list[str]:
+    return [check_id(id) for id in ([ids] if isinstance(ids, str) else ids)]
+
+
+def _describe(source: object) -> str:
+    if isinstance(source, Record):
+        return source.id
+    if isinstance(source, Item):
+        return source.id or source.path or _describe(source.image)
+    return images.describe(source)
+
+
+def _path_of(source: object) -> str | None:
+    """The absolute path or URL of what is given by one."""
+    if isinstance(source, Item):
+        return source.path if source.path is not None else _path_of(source.image)
+    if isinstance(source, str) and images.is_url(source):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return os.path.abspath(source)
+    return None
+
+
+def _known_id(source: object) -> str | None:
+    """The id of a source, if it has one that can be told without reading the picture."""
+    given = source.id if isinstance(source, (Item, Record)) else None
+    id = _path_of(source) if given is None else given
+    try:
+        encoded = id.encode() if id is not None else b""
+        if given is None and len(encoded) > MAX_ID_BYTES:
+            id = "path:" + hashlib.sha256(encoded).hexdigest()
+        return None if id is None else check_id(id)
+    except (AttributeError, UnicodeEncodeError, InputError):
+        return None  # making the record says what is wrong with it
+
+
+def _expand(sources: Iterable[Source] | Source) -> Iterator[Source]:
+    """Sources one by one, folders as the pictures in them."""
+    if not _is_one(sources) and not isinstance(sources, Iterable):
+        raise InputError(f"wanted paths, pictures or Items, found {sources!r}")
+    every: Iterable[Any] = [sources] if _is_one(sources) else sources  # type: ignore[assignment]
+    for source in every:
+        if isinstance(source, (str, os.PathLike)) and not images.is_url(source) and os.path.isdir(source):
+            yield from images.find_pictures(source)
+        else:
+            yield source
+
+
+def _is_one(sources: object) -> bool:
+    if isinstance(sources, np.ndarray):
+        return True
+    return isinstance(sources, (str, bytes, os.PathLike, Item, Record)) or hasattr(sources, "read")
+
+
+def _batches(sources: Iterable[T], size: int) -> Iterator[list[T]]:
+    sources = iter(sources)
+    while batch := list(islice(sources, size)):
+        yield batch
+
+
+@contextmanager
+def _progress_bar(
+    sources: Iterable[Source] | Source, *, on: bool
+) -> Iterator[tuple[Iterable[Source], Advance | None]]:
+    """The sources, expanded, and what to tell of the progress."""
+    expanded: Iterable[Source] = _expand(sources)
+    if on:
+        from sigsearch.progress import progress_bar
+
+        if _is_one(sources) or isinstance(sources, Sequence):
+            expanded = list(expanded)  # to know how many there are
+        with progress_bar(len(expanded) if isinstance(expanded, list) else None) as advance:
+            yield expanded, advance
+    else:
+        yield expanded, None
