@@ -159,12 +159,18 @@ def intervals(sums: Array, side: int, grid: int, low: int, high: int, turned: bo
 def _sum_rows(pixels: Array, start: int, stop: int, sums: Array) -> None:
     """Put the sum of grey over the rows start to stop, for each column, into sums."""
     if pixels.ndim == 3:
-        # Luma is linear: sum the bytes as they lie in memory, and weigh the sums.
+        # Luma is linear: sum the bytes as they lie in memory, and weigh the sums. 256 rows of them fit
+        # in 16 bits, which halves the time.
         channels = np.zeros(3 * sums.shape[0], np.uint32)
-        for i in range(start, stop):
-            rgb = pixels[i].reshape(-1)
-            for j in range(channels.shape[0]):
-                channels[j] = np.uint32(channels[j] + np.uint32(rgb[j]))
+        partial = np.zeros(3 * sums.shape[0], np.uint16)
+        for first in range(start, stop, 256):
+            partial[:] = 0
+            for i in range(first, min(first + 256, stop)):
+                rgb = pixels[i].reshape(-1)
+                for j in range(partial.shape[0]):
+                    partial[j] = np.uint16(partial[j] + np.uint16(rgb[j]))
+            for j in range(partial.shape[0]):
+                channels[j] = np.uint32(channels[j] + np.uint32(partial[j]))
         for j in range(sums.shape[0]):
             sums[j] = (
                 2125 * np.int64(channels[3 * j])

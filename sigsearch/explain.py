@@ -61,29 +61,30 @@ def explain(
             image, all_orientations=all_orientations, cutoff=cutoff, limit=limit, where=where
         )
     )
+    turned = float(apart[best].min())
     advice = []
-    if not found:
-        if featureless:
-            advice.append("the query has no features, it matches nothing: search for another picture")
-        elif record.featureless:
-            advice.append("the record's picture has no features, nothing matches it")
-        else:
-            if where is not None and not where.matches(record.metadata):
-                advice.append("the filter is not true of the record's metadata: change where")
-            if distance >= cutoff:
-                turned = float(apart[best].min())
-                if not all_orientations and not ready and turned < cutoff:
-                    advice.append(
-                        f"as {ORIENTATIONS[best]} the distance is {turned:.4f}: search with all_orientations"
-                    )
-                elif distance < 1:
-                    advice.append(f"the distance is not below the cutoff: raise it above {distance:.4f}")
-                else:
-                    advice.append("the two have nothing in common")
-            elif rank is None:
-                advice.append("the backend does not offer it as a candidate: no word is shared")
-            elif limit is not None and not advice:
-                advice.append(f"too many records are nearer: raise limit above {limit}")
+    if found:
+        pass
+    elif featureless:
+        advice.append("the query has no features, it matches nothing: search for another picture")
+    elif record.featureless:
+        advice.append("the record's picture has no features, nothing matches it")
+    else:
+        excluded = where is not None and not where.matches(record.metadata)
+        if excluded:
+            advice.append("the filter is not true of the record's metadata: change where")
+        if distance >= cutoff and turned < cutoff:
+            advice.append(
+                f"as {ORIENTATIONS[best]} the distance is {turned:.4f}: search with all_orientations"
+            )
+        elif distance >= cutoff:
+            # As far as can be is never below a cutoff.
+            change = f"raise it above {distance:.4f}" if distance < 1 else "they have nothing in common"
+            advice.append(f"the distance is not below the cutoff: {change}")
+        elif rank is None and not excluded:
+            advice.append("the backend does not offer it as a candidate: no word is shared")
+        elif not excluded:
+            advice.append(f"too many records are nearer: raise limit above {limit}")
     return Explanation(
         id=record.id,
         found=found,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import stat
@@ -148,10 +149,13 @@ def _fetch(url: str) -> bytes:
     try:
         with urllib.request.urlopen(request, timeout=URL_TIMEOUT) as response:
             data: bytes = response.read(URL_MAX_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise ImageError(url, str(error)) from error
     except urllib.error.URLError as error:
-        raise ImageError(url, str(getattr(error, "reason", None) or error)) from error
-    except (OSError, ValueError) as error:
-        raise ImageError(url, str(error) or type(error).__name__) from error
+        raise ImageError(url, str(error.reason)) from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ImageError(url, _reason(error)) from error
     if len(data) > URL_MAX_BYTES:
         raise ImageError(url, f"it is larger than {URL_MAX_BYTES} bytes")
     return data
@@ -174,11 +178,11 @@ def _decode(data: bytes, name: str) -> Pixels:
                 array = file.read(index=0, mode=mode)  # type: ignore[arg-type]  # it says str = None
                 # Read again: Pillow turns some pictures itself, and then drops the tag.
                 turn = file.metadata(index=0, exclude_applied=False).get("Orientation", 1)
-    except InitializationError as error:
-        raise ImageError(name, "its content is not a picture of a known format") from error
     except Exception as error:
         # Decoders raise whatever they please: OSError, SyntaxError, struct.error, IndexError ...
-        raise ImageError(name, _reason(error)) from error
+        unknown = isinstance(error.__cause__, InitializationError)
+        reason = "its content is not a picture of a known format" if unknown else _reason(error)
+        raise ImageError(name, reason) from error
     return _from_array(_as_displayed(array, turn), name, in_range=False)
 
 

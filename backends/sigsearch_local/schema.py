@@ -50,7 +50,7 @@ def connect(path: Path, *, scheme: Scheme, create: bool) -> sqlite3.Connection:
     if size == 0 and not path.parent.is_dir():
         raise IndexNotFoundError(f"cannot make an index at {path}: there is no folder {path.parent}")
     try:
-        if size and path.open("rb").read(16) != b"SQLite format 3\0":
+        if size and not _is_sqlite(path):
             raise NotAnIndexError(f"{path} is not a sigsearch index; it was left as it is")
         database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
     except (OSError, sqlite3.Error) as error:
@@ -75,6 +75,11 @@ def stored_scheme(database: sqlite3.Connection) -> Scheme:
     """The scheme that the index was made with."""
     row = database.execute("SELECT value FROM properties WHERE name = 'scheme'").fetchone()
     return Scheme.from_json(json.loads(row[0]))
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\0"
 
 
 def _create(database: sqlite3.Connection, scheme: Scheme) -> None:

@@ -1,0 +1,32 @@
+"""What all tests share: the three paintings that come with sigsearch, and made pictures."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PICTURES = Path(str(files("sigsearch"))) / "pictures"
+
+
+@pytest.fixture(scope="session")
+def mona_lisa():
+    return PICTURES / "MonaLisa_Wikipedia.jpg"
+
+
+@pytest.fixture(scope="session")
+def other_mona_lisa():
+    return PICTURES / "MonaLisa_WikiImages.jpg"
+
+
+@pytest.fixture(scope="session")
+def caravaggio():
+    return PICTURES / "Caravaggio_Wikipedia.jpg"
+
+
+@pytest.fixture
+def small_picture():
+    """A (60, 80, 3) uint8 picture with features everywhere, none of them a tie."""
+    rng = np.random.default_rng(7)
+    coarse = rng.integers(0, 256, (12, 16, 3)).repeat(5, axis=0).repeat(5, axis=1)
+    return np.clip(coarse + rng.integers(-20, 21, coarse.shape), 0, 255).astype(np.uint8)

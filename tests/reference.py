@@ -1,0 +1,129 @@
+"""Plain-Python twins of the kernels, in exact fractions: slow and obvious.
+
+Nothing here is shared with the kernels. Where they count in whole numbers over a common denominator,
+these use `fractions.Fraction`; where they shortcut image-match's level writing, these write the levels
+one after the other as it does.
+"""
+
+import itertools
+import math
+from fractions import Fraction
+
+WHITE = 2_550_000
+
+
+def grey(pixels):
+    """Rows of whole-number grey; RGB by 0.2125 R + 0.7154 G + 0.0721 B."""
+    if pixels.ndim == 2:
+        return [[int(value) for value in row] for row in pixels]
+    return [[2125 * int(r) + 7154 * int(g) + 721 * int(b) for r, g, b in row] for row in pixels]
+
+
+def activity(pixels):
+    rows = grey(pixels)
+    across = [sum(abs(b - a) for a, b in itertools.pairwise(row)) for row in rows]
+    down = [0] * len(rows[0])
+    for above, row in itertools.pairwise(rows):
+        down = [total + abs(b - a) for total, a, b in zip(down, above, row, strict=True)]
+    return across, down
+
+
+def percentile(ascending, percent):
+    """numpy.percentile, method linear, without its rounding."""
+    rank = Fraction(percent) * (len(ascending) - 1) / 100
+    low = math.floor(rank)
+    high = min(low + 1, len(ascending) - 1)
+    return ascending[low] + (rank - low) * (ascending[high] - ascending[low])
+
+
+def window(sums, low, high):
+    cumulated = [sum(sums[: i + 1]) for i in range(len(sums))]
+    lower, upper = percentile(cumulated, low), percentile(cumulated, high)
+    first = sum(value <= lower for value in cumulated)  # searchsorted, side right
+    last = sum(value < upper for value in cumulated)  # searchsorted, side left
+    if first > last:
+        first, last = int(Fraction(low, 100) * len(sums)), int(Fraction(high, 100) * len(sums))
+    return first, last
+
+
+def intervals(sums, side, grid, low, high):
+    first, last = window(sums, low, high)
+    found = []
+    for k in range(1, grid + 1):
+        point = math.floor(first + Fraction(k * (last - first), grid + 1))
+        start = int(max(point - Fraction(side, 2), 0))
+        found.append((start, min(start + side, len(sums))))
+    return found
+
+
+def square_side(height, width):
+    return max(2, int(Fraction(1, 2) + Fraction(min(height, width), 20)))
+
+
+def square_sums(pixels, rows, columns):
+    values = grey(pixels)
+    return [
+        [sum(sum(row[left:right]) for row in values[top:bottom]) for left, right in columns]
+        for top, bottom in rows
+    ]
+
+
+def means(sums, rows, columns):
+    """Grey means as fractions of white."""
+    return [
+        [
+            Fraction(total, (bottom - top) * (right - left) * WHITE)
+            for total, (left, right) in zip(line, columns, strict=True)
+        ]
+        for line, (top, bottom) in zip(sums, rows, strict=True)
+    ]
+
+
+def signature_of_means(means, tolerance, levels):
+    """Steps 4a and 4b: differences, then levels written over them one band after the other."""
+    grid = len(means)
+    steps = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
+    differences = []
+    for r in range(grid):
+        for c in range(grid):
+            for down, right in steps:
+                inside = 0 <= r + down < grid and 0 <= c + right < grid
+                differences.append(means[r][c] - means[r + down][c + right] if inside else Fraction(0))
+    values = [Fraction(0) if abs(d) < Fraction(tolerance, 255) else d for d in differences]
+    for sign in (1, -1):
+        ordered = sorted(sign * v for v in values if sign * v > 0)
+        if not ordered:
+            continue
+        bounds = [percentile(ordered, Fraction(100 * k, levels)) for k in range(levels + 1)]
+        # In place, as image-match does it: a level already written is compared again.
+        written = [sign * v for v in values]
+        for level in range(levels):
+            written = [Fraction(level + 1) if bounds[level] <= v <= bounds[level + 1] else v for v in written]
+        values = [sign * v for v in written]
+    return [int(v) for v in values]
+
+
+def signature(pixels, grid=9, low=5, high=95, tolerance=2, levels=2):
+    """The whole way, of one picture as it is."""
+    height, width = pixels.shape[:2]
+    side = square_side(height, width)
+    across, down = activity(pixels)
+    rows, columns = intervals(across, side, grid, low, high), intervals(down, side, grid, low, high)
+    averages = means(square_sums(pixels, rows, columns), rows, columns)
+    return signature_of_means(averages, tolerance, levels)
+
+
+def words(signature, length=16, count=63):
+    found = []
+    for k in range(count):
+        start = k * len(signature) // count
+        run = [*signature[start : start + length], *[0] * length][:length]
+        digits = [(value > 0) - (value < 0) + 1 for value in run]
+        found.append(sum(digit * 3**place for place, digit in enumerate(digits)))
+    return found
+
+
+def distance(a, b):
+    apart = sum((int(x) - int(y)) ** 2 for x, y in zip(a, b, strict=True))
+    norms = math.sqrt(sum(int(x) ** 2 for x in a)) + math.sqrt(sum(int(y) ** 2 for y in b))
+    return math.sqrt(apart) / norms if norms else 1.0
