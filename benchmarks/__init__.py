@@ -1,0 +1,1 @@
+"""Measurements of sigsearch: ``python -m benchmarks``. Nothing here is installed with it."""

@@ -1,0 +1,15 @@
+"""The benchmarks' command line: ``python -m benchmarks COMMAND --help``."""
+
+import typer
+
+from benchmarks.cost import cost
+from benchmarks.golden import golden
+from benchmarks.parity import parity
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app.command()(parity)
+app.command()(cost)
+app.command()(golden)
+
+if __name__ == "__main__":
+    app(prog_name="python -m benchmarks")
