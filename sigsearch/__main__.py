@@ -1,0 +1,7 @@
+"""``python -m sigsearch``: the command line."""
+
+import sys
+
+from sigsearch.cli import main
+
+sys.exit(main())

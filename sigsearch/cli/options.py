@@ -1,0 +1,96 @@
+"""What several commands share: options, opening the index, waiting for the kernels."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import signal
+import sys
+from importlib import import_module
+from threading import Timer
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+import sigsearch
+from sigsearch.cli.output import INTERRUPTED, complain
+from sigsearch.errors import InputError
+
+if TYPE_CHECKING:
+    from sigsearch.index import Index
+
+CUTOFF = 0.45
+LIMIT = 100
+"""Both as in `sigsearch.index`, which takes too long to import for ``--help``."""
+
+_PATIENCE = 2.0
+"""Seconds. Kernels from numba's cache are there in a tenth of it, compiling them takes some 15."""
+
+
+def _check_cutoff(cutoff: float) -> float:
+    if not 0 <= cutoff <= 1:
+        raise InputError(f"wanted a cutoff from 0 to 1, found {cutoff!r}")
+    return cutoff
+
+
+Location: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--index",
+        metavar="LOCATION",
+        help="A path, or scheme://… for another backend. Default: what SIGSEARCH_INDEX or sigsearch.toml "
+        "says, else a file in your data folder.",
+    ),
+]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Write JSON, one object a line.")]
+Cutoff: TypeAlias = Annotated[
+    float,
+    typer.Option(metavar="D", callback=_check_cutoff, help="Matches have a distance below it, from 0 to 1."),
+]
+Limit: TypeAlias = Annotated[int, typer.Option(metavar="N", help="At most so many matches, the nearest.")]
+AllOrientations: TypeAlias = Annotated[
+    bool, typer.Option("--all-orientations", help="Also find turned, mirrored and inverted copies.")
+]
+Where: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CONDITION",
+        help="Only records whose metadata has museum=Louvre; also !=, <, <=, >, >=, or a bare path for "
+        "any value. May be repeated: all must hold.",
+    ),
+]
+Ids: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="As 'sigsearch list' shows it.")]
+
+
+def open_there(location: str | None) -> Index:
+    """Open an index that must exist."""
+    return sigsearch.open(location, create=False)
+
+
+def load_kernels(*, note: bool | None = None) -> None:
+    """Load the kernels, with a note on standard error if they turn out to be compiled first.
+
+    Parameters
+    ----------
+    note : bool, optional
+        Default: whether standard error is a terminal.
+    """
+    # At its end Python would look at each of numba's objects once more, for a fifth of a second.
+    atexit.register(gc.freeze)
+    import_module("numba")  # slow enough on a cold disk to be taken for compiling
+    timer = Timer(_PATIENCE, complain, ["compiling the kernels, once; some 20 s"])
+    if sys.stderr.isatty() if note is None else note:
+        timer.start()
+    # While LLVM compiles, an exception is raised in a callback of its and goes no further.
+    handler = signal.signal(signal.SIGINT, _stop)
+    try:
+        import_module("sigsearch._kernels")
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        timer.cancel()
+
+
+def _stop(*_: object) -> None:
+    complain("interrupted")
+    os._exit(INTERRUPTED)

@@ -1,0 +1,147 @@
+"""``sigsearch search``, ``explain`` and ``compare``: copies out."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import sigsearch
+from sigsearch.cli.options import (
+    CUTOFF,
+    LIMIT,
+    AllOrientations,
+    Cutoff,
+    Json,
+    Limit,
+    Location,
+    Where,
+    load_kernels,
+    open_there,
+)
+from sigsearch.cli.output import complain, say, say_json, say_rows
+from sigsearch.cli.where import parse_where
+from sigsearch.errors import ImageError
+
+if TYPE_CHECKING:
+    from sigsearch.records import Match
+
+
+def search(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files or URLs.")],
+    index: Location = None,
+    all_orientations: AllOrientations = False,
+    cutoff: Cutoff = CUTOFF,
+    limit: Limit = LIMIT,
+    where: Where = None,
+    as_json: Json = False,
+) -> int:
+    """Find the copies of pictures in an index, the nearest first.
+
+    On a terminal a table for each picture. In a pipe a line for each match: distance, orientation and
+    path (or id, of a record without path), separated by tabs; then the IMAGE, if there are several.
+
+    Exit status: 0 something matched, 1 nothing did, 2 an error.
+    """
+    wanted = parse_where(where or ())
+    matched = failed = False
+    with open_there(index) as opened:
+        load_kernels()
+        for image in images:
+            try:
+                with warnings.catch_warnings(record=True, action="always") as notes:
+                    matches = opened.search(
+                        image, all_orientations=all_orientations, cutoff=cutoff, limit=limit, where=wanted
+                    )
+            except ImageError as error:
+                complain(error)
+                failed = True
+                continue
+            for note in notes:
+                complain(note.message)
+            matched = matched or bool(matches)
+            if as_json:
+                say_json({"query": image, "matches": [match.to_json() for match in matches]})
+            else:
+                _show(image, matches, several=len(images) > 1)
+    return 2 if failed else 0 if matched else 1
+
+
+def _show(image: str, matches: list[Match], *, several: bool) -> None:
+    rows = [[f"{match.distance:.4f}", match.orientation, match.path or match.id] for match in matches]
+    terminal = sys.stdout.isatty()
+    if several and not terminal:
+        rows = [[*row, image] for row in rows]
+    if several and terminal:
+        say(f"{image}:")
+    if matches:
+        say_rows(["distance", "orientation", "path"], rows)
+    elif terminal:
+        say("no match")
+    if several and terminal:
+        say()
+
+
+def explain(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A file or URL.")],
+    id: Annotated[str, typer.Argument(metavar="ID", help="As 'sigsearch list' shows it.")],
+    index: Location = None,
+    all_orientations: AllOrientations = False,
+    cutoff: Cutoff = CUTOFF,
+    limit: Limit = LIMIT,
+    where: Where = None,
+    as_json: Json = False,
+) -> int:
+    """Say why a search finds a record or not.
+
+    And, if not, what would have to change.
+
+    Exit status: 0 if the search finds it, 1 if not, 2 an error.
+    """
+    wanted = parse_where(where or ())
+    with open_there(index) as opened:
+        load_kernels()
+        found = opened.explain(
+            image, id, all_orientations=all_orientations, cutoff=cutoff, limit=limit, where=wanted
+        )
+    if as_json:
+        say_json(asdict(found))
+    else:
+        rank = "not among them" if found.candidate_rank is None else f"number {found.candidate_rank:,}"
+        facts = {
+            "record": found.id,
+            "found": "yes" if found.found else "no",
+            "distance": f"{found.distance:.4f} {found.orientation}; the cutoff is {found.cutoff}",
+            "shared words": f"{found.word_matches} of {found.word_count}",
+            "candidates": rank,
+        }
+        if found.best_distance is not None:
+            facts["best of all orientations"] = f"{found.best_distance:.4f} {found.best_orientation}"
+        for name, value in facts.items():
+            say(f"{name}: {value}")
+        for advice in found.advice:
+            say(f"to find it: {advice}")
+    return 0 if found.found else 1
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A file or URL.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="A file or URL.")],
+    cutoff: Cutoff = CUTOFF,
+    as_json: Json = False,
+) -> int:
+    """Measure the distance between two pictures, without an index.
+
+    Exit status: 0 if it is below the cutoff, 1 if not, 2 an error.
+    """
+    load_kernels()
+    distance = sigsearch.compare(a, b)
+    below = distance < cutoff
+    if as_json:
+        say_json({"distance": distance, "cutoff": cutoff, "below": below})
+    else:
+        say(f"{distance!r} {'below' if below else 'not below'} the cutoff {cutoff}")
+    return 0 if below else 1
