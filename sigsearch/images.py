@@ -106,14 +106,18 @@ def is_url(image: object) -> bool:
 def find_pictures(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """Walk a folder, in order of name, and yield the files with a picture's ending.
 
-    Hidden files and folders are passed over, links to folders are not followed.
+    Hidden files and folders are passed over, links to folders are not followed. A folder that may not be
+    read is yielded itself, so that reading it says so.
     """
     endings = picture_endings()
-    for here, folders, files in os.walk(folder):
+    closed: list[OSError] = []
+    for here, folders, files in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in endings:
                 yield Path(here, name)
+    for error in closed:
+        yield Path(error.filename)
 
 
 def picture_endings() -> frozenset[str]:
@@ -127,12 +131,15 @@ def picture_endings() -> frozenset[str]:
 
 
 def _read_file(path: str | os.PathLike[str]) -> bytes:
-    name = os.fspath(path)
+    name = describe(path)
     try:
         # A pipe or a device would be waited for; only a file ends.
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            raise ImageError(name, "it is a folder, wanted a picture file")
+            readable = os.access(path, os.R_OK | os.X_OK)
+            raise ImageError(
+                name, f"it is a folder{'' if readable else ' that may not be read'}, wanted a picture file"
+            )
         if not stat.S_ISREG(mode):
             raise ImageError(name, "it is not a regular file")
         return Path(path).read_bytes()
@@ -175,7 +182,8 @@ def _decode(data: bytes, name: str) -> Pixels:
             with file:
                 info = file.metadata(index=0, exclude_applied=False)
                 mode = _wanted_mode(info["mode"], "transparency" in info)
-                array = file.read(index=0, mode=mode)  # type: ignore[arg-type]  # it says str = None
+                # imageio declares the mode as "str = None".
+                array = file.read(index=0, mode=mode, writeable_output=False)  # type: ignore[arg-type]
                 # Read again: Pillow turns some pictures itself, and then drops the tag.
                 turn = file.metadata(index=0, exclude_applied=False).get("Orientation", 1)
     except Exception as error:

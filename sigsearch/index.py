@@ -25,6 +25,7 @@ from sigsearch.errors import (
     RecordExistsError,
     RecordNotFoundError,
     SigsearchError,
+    StorageError,
 )
 from sigsearch.filters import Filter, as_filter
 from sigsearch.orientations import ORIENTATIONS
@@ -105,7 +106,7 @@ def open(
         location, options = found.location, {**found.options, **options}
         scheme = scheme or found.scheme
         if create and plugins.location_scheme(location) == plugins.DEFAULT_SCHEME:
-            Path(location).parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(location).parent)
     elif not isinstance(location, (str, os.PathLike)) or not os.fspath(location):
         raise InputError(f"wanted a path or a location such as 'memory://', found {location!r}")
     location = os.fspath(location)
@@ -480,7 +481,9 @@ class Index:
         _check_search(cutoff, limit)
         record = self.get(id)
         if record is None:
-            raise RecordNotFoundError(f"no record {id!r} in the index at {self.location}")
+            raise RecordNotFoundError(
+                f"no record {id!r} in the index at {self.location}; 'sigsearch list' shows the ids"
+            )
         return explain(
             self,
             self._backend,
@@ -539,13 +542,20 @@ def _rescore(
 # Arguments
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make the folder {folder} for the index: {error.strerror}") from error
+
+
 def _check_search(cutoff: object, limit: object) -> None:
     if isinstance(cutoff, bool) or not isinstance(cutoff, (int, float, np.floating)) or not 0 <= cutoff <= 1:
         raise InputError(f"wanted a cutoff from 0 to 1, found {cutoff!r}")
     if limit is not None and (
         isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1
     ):
-        raise InputError(f"wanted a limit of 1 or more, or None, found {limit!r}")
+        raise InputError(f"wanted a limit of 1 or more, found {limit!r}")
 
 
 def _check_on_conflict(on_conflict: str) -> str:

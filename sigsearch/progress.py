@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -32,10 +33,10 @@ class _RateColumn(ProgressColumn):
 @contextmanager
 def progress_bar(total: int | None) -> Iterator[Advance | None]:
     """A bar on standard error for so many pictures (None: unknown); None where it is not a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():  # rich would also take FORCE_COLOR for a terminal
         yield None
         return
+    console = Console(stderr=True)
     with Progress(
         TextColumn("adding"),
         BarColumn(),

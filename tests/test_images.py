@@ -288,6 +288,21 @@ def test_pictures_are_found_in_order_below_a_folder(tmp_path):
     assert found == ["a.png", "b.JPG", str(Path("deep/er/c.webp"))]
 
 
+def test_a_folder_that_may_not_be_read_is_not_passed_over_in_silence(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    listing = os.scandir
+
+    def scandir(folder):
+        if Path(folder).name == "closed":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listing(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert list(find_pictures(tmp_path)) == [tmp_path / "closed"]
+    assert "a folder that may not be read" in error_of(tmp_path / "closed")
+
+
 def test_the_usual_endings_are_pictures():
     assert {".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp"} <= picture_endings()
     assert not {".txt", ".mpg", ".h5", ".eps", ".pdf"} & picture_endings()

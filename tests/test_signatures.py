@@ -19,11 +19,13 @@ def golden(name):
     return np.array(["mn0pq".index(letter) - 2 for letter in GOLDEN[name]["signature"]], np.int8)
 
 
+@pytest.mark.full_size
 def test_the_two_mona_lisas_are_as_far_apart_as_image_match_publishes(mona_lisa, other_mona_lisa):
     assert sigsearch.compare(mona_lisa, other_mona_lisa) == 0.22095170140933634
     assert sigsearch.compare(other_mona_lisa, mona_lisa) == 0.22095170140933634
 
 
+@pytest.mark.full_size
 def test_both_mona_lisas_are_far_from_the_caravaggio(mona_lisa, other_mona_lisa, caravaggio):
     assert sigsearch.compare(mona_lisa, caravaggio) > 0.6
     assert sigsearch.compare(other_mona_lisa, caravaggio) > 0.6
@@ -33,7 +35,10 @@ def test_the_golden_file_has_some_fifty_signatures():
     assert len(GOLDEN) == len(dict(golden_pictures())) >= 45
 
 
-@pytest.mark.parametrize("name", GOLDEN)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if "made" in name else pytest.mark.full_size) for name in GOLDEN],
+)
 def test_signature_and_words_are_those_of_image_match(name, golden_arrays):
     signature = sigsearch.compute_signature(golden_arrays[name])
     assert signature.dtype == np.int8
