@@ -39,7 +39,7 @@ class Capability(Enum):
     DURABLE = "durable"
     """What was acknowledged is there when the location is opened again, by any process."""
     VIEWS = "views"
-    """Records may have several views."""
+    """Records may have several views. Without it, a record of several is refused with `InputError`."""
 
 
 class Outcome(Enum):
@@ -124,7 +124,7 @@ class Backend(ABC):
         """Store records, in order; a record of an id already there replaces it or is dropped.
 
         On return all of them are stored as safely as the backend can. After an error any of them may
-        be, but each whole or not at all.
+        be, but each whole or not at all. Of one id added by several threads, one is `Outcome.ADDED`.
         """
 
     @abstractmethod
@@ -141,7 +141,10 @@ class Backend(ABC):
 
     @abstractmethod
     def scan(self, where: Filter | None = None) -> Iterator[Record]:
-        """All records, or those that a filter is true of, each once, in an order of the backend's own."""
+        """All records, or those that a filter is true of, each once, in an order of the backend's own.
+
+        A closed backend refuses at the call, not at the first record.
+        """
 
     @abstractmethod
     def candidates(
@@ -165,7 +168,8 @@ class Backend(ABC):
         limit : int or None
             How many records are wanted for each query. With `Capability.EXACT`: all views below the
             cutoff of the nearest `limit` records or more, of all records if None. Otherwise at least
-            `limit` records where that many share a word, those that share most words first.
+            `limit` records where that many share a word (all that do if None), those that share most
+            words first.
         """
 
     @abstractmethod

@@ -30,6 +30,14 @@ class Filter:
 
     __slots__ = ()
 
+    # By what they look like: of Eq("n", 1) and Eq("n", True), whose values Python takes for equal, each
+    # is true of other records.
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
     def __and__(self, other: Filter) -> And:
         return And(self, other)
 
@@ -47,7 +55,7 @@ class Filter:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Eq(Filter):
     """A leaf of the path equals the value."""
 
@@ -62,7 +70,7 @@ class Eq(Filter):
         return any(path == self.path and _equal(leaf, self.value) for path, leaf in found)
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False)
 class In(Filter):
     """A leaf of the path equals one of the values; of no values, never true."""
 
@@ -84,7 +92,7 @@ class In(Filter):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Range(Filter):
     """One leaf of the path is within all the bounds given: all numbers, or all strings."""
 
@@ -123,7 +131,7 @@ class Range(Filter):
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Exists(Filter):
     """There is a leaf of the path or below it."""
 
@@ -136,7 +144,7 @@ class Exists(Filter):
         return any(path == self.path or path.startswith(self.path + ".") for path, _ in found)
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False)
 class And(Filter):
     """All the filters are true; of none, always."""
 
@@ -150,7 +158,7 @@ class And(Filter):
         return all(part._holds(found) for part in self.filters)
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False)
 class Or(Filter):
     """Any of the filters is true; of none, never."""
 
@@ -164,7 +172,7 @@ class Or(Filter):
         return any(part._holds(found) for part in self.filters)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Not(Filter):
     """The filter is false."""
 

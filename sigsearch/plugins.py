@@ -68,7 +68,7 @@ class Registry:
         if len(rivals) > 1:
             claims = " and ".join(f"{found.info.name!r} of {found.distribution}" for found in rivals)
             raise BackendConflictError(
-                f"several backends claim {scheme}://: {claims}; uninstall all but one of them"
+                f"several backends claim {scheme}:// or one name: {claims}; uninstall all but one of them"
             )
         return serving[0]
 
@@ -93,7 +93,7 @@ class Registry:
             raise BackendNotInstalledError(
                 f"the backend {info.name!r} needs something that is not installed ({error}): {info.install}"
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BrokenBackendError(
                 f"the backend {info.name!r} of {found.distribution} does not load: {_say(error)}"
             ) from error
@@ -134,8 +134,8 @@ def discover(found: Iterable[EntryPoint] | None = None) -> Registry:
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
         try:
             backends.extend(FoundBackend(info, distribution) for info in _backends_of(point))
-        except Exception as error:
-            # Whatever a third party's module does on import must not stop the others.
+        except (Exception, SystemExit) as error:
+            # Whatever a third party's module does on import, sys.exit() included, must not stop the others.
             broken.append(BrokenPlugin(point.name, distribution, _say(error)))
     return Registry(tuple(dict.fromkeys(backends)), tuple(broken))
 
@@ -146,12 +146,17 @@ def _backends_of(point: EntryPoint) -> list[BackendInfo]:
     manager.add_hookspecs(hookspecs)
     manager.register(point.load(), name=point.name)
     manager.check_pending()  # a misspelt hook is an error, not a plugin without backends
+    if not manager.hook.sigsearch_register_backends.get_hookimpls():
+        raise InputError("it has no function sigsearch_register_backends marked with @hookimpl")
     infos = [info for result in manager.hook.sigsearch_register_backends() for info in result]
     for info in infos:
         if not isinstance(info, BackendInfo):
             raise InputError(f"sigsearch_register_backends gave {info!r}, wanted a BackendInfo")
+        if not isinstance(info.schemes, tuple):
+            # Of a bare string every part would count as a scheme.
+            raise InputError(f"wanted schemes of {info.name!r} that are a tuple, found {info.schemes!r}")
     return infos
 
 
-def _say(error: Exception) -> str:
+def _say(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

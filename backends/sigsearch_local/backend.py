@@ -153,7 +153,7 @@ class LocalBackend(Backend):
                 rows = np.flatnonzero(apart < cutoff)
                 rows = rows[np.argsort(apart[rows], kind="stable")]
                 near.append(rows[_within_limit(records[rows], limit)])
-            numbers = np.unique(np.concatenate([records[rows] for rows in near]))
+            numbers = np.unique(np.concatenate([records[:0], *(records[rows] for rows in near)]))
             ids = dict(self._rows_of(database, numbers.tolist(), "number, id", key="number"))
         return [
             [Candidate(ids[int(records[i])], int(positions[i]), stored[i]) for i in rows] for rows in near

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar
@@ -25,6 +26,8 @@ class MemoryBackend(Backend):
     def __init__(self, scheme: Scheme) -> None:
         self._scheme = scheme
         self._stored: dict[str, Record] | None = {}
+        # Looking for an id and putting it in is one step: of two threads, one has added it.
+        self._writing = threading.Lock()
 
     @classmethod
     def open(
@@ -45,18 +48,23 @@ class MemoryBackend(Backend):
 
     def add(self, records: Sequence[Record], *, replace: bool) -> list[Outcome]:
         outcomes = []
-        for record in records:
-            there = record.id in self._records
-            if not there or replace:
-                self._records[record.id] = deepcopy(record)
-            outcomes.append(Outcome.ADDED if not there else Outcome.REPLACED if replace else Outcome.KEPT)
+        with self._writing:
+            stored = self._records
+            for record in records:
+                there = record.id in stored
+                if not there or replace:
+                    stored[record.id] = deepcopy(record)
+                outcomes.append(Outcome.ADDED if not there else Outcome.REPLACED if replace else Outcome.KEPT)
         return outcomes
 
     def delete(self, ids: Sequence[str]) -> int:
-        return sum(self._records.pop(id, None) is not None for id in ids)
+        with self._writing:
+            stored = self._records
+            return sum(stored.pop(id, None) is not None for id in ids)
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
-        return [deepcopy(self._records.get(id)) for id in ids]
+        stored = self._records
+        return [deepcopy(stored.get(id)) for id in ids]
 
     def count(self, where: Filter | None = None) -> int:
         return len(self._chosen(where))
