@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,13 +67,17 @@ def _measure(path: Path, rounds: int) -> list[float]:
     times: list[list[float]] = []
     for _ in range(rounds):
         # Each step works on what the decoder has just written, as in use.
-        decode, pixels = _timed(lambda: iio.imread(data, plugin="pillow", index=0, mode="RGB"))
-        sign, _ = _timed(lambda pixels=pixels: sigsearch.encode_words(compute_signature(pixels)))
-        one, _ = _timed(lambda pixels=pixels: compute_signature(pixels))
-        turn, _ = _timed(lambda pixels=pixels: compute_orientations(pixels))
-        read, _ = _timed(lambda: images.read_pixels(data))
+        decode, pixels = _timed(partial(iio.imread, data, plugin="pillow", index=0, mode="RGB"))
+        sign, _ = _timed(partial(_sign, pixels))
+        one, _ = _timed(partial(compute_signature, pixels))
+        turn, _ = _timed(partial(compute_orientations, pixels))
+        read, _ = _timed(partial(images.read_pixels, data))
         times.append([decode, sign, one, turn, read])
     return [pixels.shape[0] * pixels.shape[1] / 1e6, *np.median(times, axis=0)]
+
+
+def _sign(pixels: images.Pixels) -> object:
+    return sigsearch.encode_words(compute_signature(pixels))
 
 
 def _timed(step: Callable[[], Any]) -> tuple[float, Any]:
