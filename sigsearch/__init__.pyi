@@ -1,3 +1,6 @@
+from . import errors as errors
+from . import filters as filters
+from . import testing as testing
 from .errors import BackendConflictError as BackendConflictError
 from .errors import BackendError as BackendError
 from .errors import BackendNotInstalledError as BackendNotInstalledError
@@ -31,6 +34,7 @@ from .index import open as open
 from .orientations import ORIENTATIONS as ORIENTATIONS
 from .records import AddReport as AddReport
 from .records import Box as Box
+from .records import Candidate as Candidate
 from .records import Explanation as Explanation
 from .records import Failure as Failure
 from .records import Item as Item

@@ -109,6 +109,8 @@ def open(
             _make_folder(Path(location).parent)
     elif not isinstance(location, (str, os.PathLike)) or not os.fspath(location):
         raise InputError(f"wanted a path or a location such as 'memory://', found {location!r}")
+    if scheme is not None and not isinstance(scheme, Scheme):
+        raise InputError(f"wanted a Scheme, found {scheme!r}")
     location = os.fspath(location)
     scheme = scheme or DEFAULT_SCHEME
     backend_class = plugins.discover().load(plugins.location_scheme(location))
@@ -408,6 +410,8 @@ class Index:
         """Find the copies of many pictures: a list of matches for each, as `search` gives them."""
         if isinstance(images, (str, bytes, os.PathLike)):
             raise InputError(f"wanted several pictures, found one: {_describe(images)}; use search")
+        if not isinstance(images, Iterable):
+            raise InputError(f"wanted several pictures, found {images!r}")
         _check_search(cutoff, limit)
         wanted = as_filter(where)
         backend = self._backend
@@ -573,6 +577,8 @@ def _check_record(record: Record, scheme: Scheme) -> Record:
 
 
 def _ids(ids: str | Iterable[str]) -> list[str]:
+    if not isinstance(ids, Iterable):
+        raise InputError(f"wanted an id or several, found {ids!r}")
     return [check_id(id) for id in ([ids] if isinstance(ids, str) else ids)]
 
 

@@ -162,7 +162,7 @@ class Match:
         return found if self.box == WHOLE else found | {"box": list(self.box)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Item:
     """A picture to be added, with what is known of it.
 

@@ -365,6 +365,15 @@ def test_search_many_gives_what_search_gives_one_by_one(index, monkeypatch):
     assert index.search_many([]) == []
 
 
+def test_what_is_not_several_is_refused(index):
+    with pytest.raises(InputError, match="wanted several pictures, found None"):
+        index.search_many(None)
+    with pytest.raises(InputError, match="wanted an id or several, found 3"):
+        index.delete(3)
+    with pytest.raises(InputError, match="wanted paths, pictures or Items, found None"):
+        index.add_many(None)
+
+
 def test_one_picture_for_search_many_is_refused(index, mona_lisa):
     with pytest.raises(InputError, match=r"found one: .*use search"):
         index.search_many(str(mona_lisa))
@@ -491,6 +500,11 @@ def test_an_index_of_another_scheme_is_refused_and_named(tmp_path):
 def test_what_is_no_location_is_refused(location):
     with pytest.raises(InputError, match="wanted a path or a location"):
         sigsearch.open(location)
+
+
+def test_a_scheme_that_is_none_is_refused():
+    with pytest.raises(InputError, match="wanted a Scheme, found 'default'"):
+        sigsearch.open("memory://", scheme="default")
 
 
 # Explaining
