@@ -11,57 +11,45 @@ from sigsearch.orientations import ORIENTATIONS
 from sigsearch.records import Explanation
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from sigsearch.backend import Backend
     from sigsearch.filters import Filter
-    from sigsearch.images import ImageLike
-    from sigsearch.index import Index
     from sigsearch.records import Record
 
 
 def explain(
-    index: Index,
     backend: Backend,
-    image: ImageLike,
+    queries: npt.NDArray[np.int8],
     record: Record,
     *,
+    found: bool,
     all_orientations: bool,
     cutoff: float,
     limit: int | None,
     where: Filter | None,
 ) -> Explanation:
-    """See `sigsearch.Index.explain`."""
-    scheme = index.scheme
-    ready = signatures.is_signature(image, scheme)
-    if ready and not all_orientations:
-        queries = signatures.compute_signature(image, scheme=scheme)[np.newaxis]
-    else:
-        queries = signatures.compute_orientations(image, scheme=scheme)
+    """See `sigsearch.Index.explain`.
+
+    Parameters
+    ----------
+    queries : ndarray of int8, shape (16, 648) or (1, 648)
+        The query in all orientations, or a ready signature, whose others are not to be had.
+    found : bool
+        Whether the search that is explained found the record.
+    """
+    scheme = backend.scheme
     searched = len(queries) if all_orientations else 1
     stored = np.stack([view.signature for view in record.views])
     apart = np.stack([signatures.distances(query, stored, scheme=scheme) for query in queries])
     orientation, view = np.unravel_index(np.argmin(apart[:searched]), (searched, len(stored)))
-    best = int(np.argmin(apart.min(axis=1)))
     distance = float(apart[orientation, view])
+    best = int(np.argmin(apart.min(axis=1)))
+    best_distance = float(apart[best].min())
     words = signatures.encode_words(np.stack([queries[orientation], stored[view]]), scheme=scheme)
 
-    featureless = not queries[0].any()
-    offered, rank = [], None
-    if not featureless:
-        # As the search asks first, for what it would see; then for all, to say how far off it is.
-        query = queries[orientation : orientation + 1]
-        for wanted, least in ((limit, cutoff), (None, 1.0)):
-            offered = backend.candidates(query, where=where, cutoff=least, limit=wanted)[0]
-            ids = list(dict.fromkeys(candidate.id for candidate in offered))
-            if record.id in ids:
-                rank = ids.index(record.id) + 1
-                break
-    found = not featureless and any(
-        match.id == record.id
-        for match in index.search(
-            image, all_orientations=all_orientations, cutoff=cutoff, limit=limit, where=where
-        )
-    )
-    turned = float(apart[best].min())
+    featureless = not queries.any()
+    rank = None if featureless else _rank(backend, queries[orientation], record.id, where, cutoff, limit)
     advice = []
     if found:
         pass
@@ -73,9 +61,9 @@ def explain(
         excluded = where is not None and not where.matches(record.metadata)
         if excluded:
             advice.append("the filter is not true of the record's metadata: change where")
-        if distance >= cutoff and turned < cutoff:
+        if distance >= cutoff and best_distance < cutoff:
             advice.append(
-                f"as {ORIENTATIONS[best]} the distance is {turned:.4f}: search with all_orientations"
+                f"as {ORIENTATIONS[best]} the distance is {best_distance:.4f}: search with all_orientations"
             )
         elif distance >= cutoff:
             # As far as can be is never below a cutoff.
@@ -85,6 +73,7 @@ def explain(
             advice.append("the backend does not offer it as a candidate: no word is shared")
         elif not excluded:
             advice.append(f"too many records are nearer: raise limit above {limit}")
+    turned = len(queries) > 1
     return Explanation(
         id=record.id,
         found=found,
@@ -95,7 +84,24 @@ def explain(
         cutoff=cutoff,
         limit=limit,
         candidate_rank=rank,
-        best_distance=None if ready else float(apart.min()),
-        best_orientation=None if ready else ORIENTATIONS[best],
+        best_distance=best_distance if turned else None,
+        best_orientation=ORIENTATIONS[best] if turned else None,
         advice=tuple(advice),
     )
+
+
+def _rank(
+    backend: Backend,
+    query: signatures.Signature,
+    id: str,
+    where: Filter | None,
+    cutoff: float,
+    limit: int | None,
+) -> int | None:
+    """The record's place among the candidates: as the search asks, and if it is not there, of all."""
+    for wanted, least in ((limit, cutoff), (None, 1.0)):
+        offered = backend.candidates(query[np.newaxis], where=where, cutoff=least, limit=wanted)[0]
+        ids = list(dict.fromkeys(candidate.id for candidate in offered))
+        if id in ids:
+            return ids.index(id) + 1
+    return None

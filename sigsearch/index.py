@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -46,13 +46,12 @@ from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 
 if TYPE_CHECKING:
     from sigsearch.images import ImageLike
+    from sigsearch.progress import Advance
     from sigsearch.signatures import Signature
 
     Where: TypeAlias = Filter | Mapping[str, Any] | None
     Source: TypeAlias = ImageLike | Item | Record
     """What add_many takes: a picture, a folder of them, an `Item`, a `Record` of another index."""
-    Advance: TypeAlias = Callable[["AddReport", int], None]
-    """Told the report so far and how many sources it covers."""
 
 OnConflict: TypeAlias = Literal["error", "skip", "replace"]
 
@@ -483,20 +482,29 @@ class Index:
         from sigsearch.explain import explain
 
         _check_search(cutoff, limit)
+        wanted, backend = as_filter(where), self._backend
         record = self.get(id)
         if record is None:
             raise RecordNotFoundError(
                 f"no record {id!r} in the index at {self.location}; 'sigsearch list' shows the ids"
             )
+        if signatures.is_signature(image, self._scheme) and not all_orientations:
+            queries = signatures.compute_signature(image, scheme=self._scheme)[np.newaxis]
+        else:
+            queries = signatures.compute_orientations(image, scheme=self._scheme)
+        searched = queries if all_orientations else queries[:1]
+        matches: list[Match] = []
+        if searched.any():
+            [matches] = self._search_batch(backend, [searched], cutoff, limit, wanted)
         return explain(
-            self,
-            self._backend,
-            image,
+            backend,
+            queries,
             record,
+            found=any(match.id == id for match in matches),
             all_orientations=all_orientations,
             cutoff=cutoff,
             limit=limit,
-            where=as_filter(where),
+            where=wanted,
         )
 
 

@@ -20,8 +20,13 @@ from rich.progress import (
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from sigsearch.index import Advance
+    from collections.abc import Callable
+    from typing import TypeAlias
+
     from sigsearch.records import AddReport
+
+    Advance: TypeAlias = Callable[[AddReport, int], None]
+    """Told the report so far and how many sources it covers."""
 
 
 class _RateColumn(ProgressColumn):

@@ -522,6 +522,13 @@ def test_explain_says_that_a_match_is_found(index):
     assert said.word_count == 63
 
 
+def test_explain_reads_its_picture_once(index, small_picture, tmp_path):
+    Image.fromarray(small_picture).save(tmp_path / "a.png")
+    index.add(small_picture, id="a")
+    with (tmp_path / "a.png").open("rb") as file:
+        assert index.explain(file, "a").found
+
+
 def test_explain_advises_to_raise_the_cutoff(index):
     index.add(signature(1), id="a")
     said = index.explain(signature(2), "a")
