@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sigsearch import config, images, plugins, signatures
+from sigsearch import config, plugins, signatures
 from sigsearch.backend import Backend, Outcome
 from sigsearch.errors import (
     ClosedError,
@@ -30,7 +30,6 @@ from sigsearch.errors import (
 from sigsearch.filters import Filter, as_filter
 from sigsearch.orientations import ORIENTATIONS
 from sigsearch.records import (
-    MAX_ID_BYTES,
     AddReport,
     Explanation,
     Failure,
@@ -43,15 +42,15 @@ from sigsearch.records import (
     now,
 )
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
+from sigsearch.sources import describe, expand, is_one, known_id, path_of
 
 if TYPE_CHECKING:
     from sigsearch.images import ImageLike
     from sigsearch.progress import Advance
     from sigsearch.signatures import Signature
+    from sigsearch.sources import Source
 
     Where: TypeAlias = Filter | Mapping[str, Any] | None
-    Source: TypeAlias = ImageLike | Item | Record
-    """What add_many takes: a picture, a folder of them, an `Item`, a `Record` of another index."""
 
 OnConflict: TypeAlias = Literal["error", "skip", "replace"]
 
@@ -257,7 +256,7 @@ class Index:
     def _add_batch(
         self, backend: Backend, batch: Sequence[Source], on_conflict: OnConflict, report: AddReport
     ) -> AddReport:
-        ids = [_known_id(source) for source in batch]
+        ids = [known_id(source) for source in batch]
         there = backend.contains([id for id in ids if id is not None]) if on_conflict != "replace" else ()
         failures = list(report.failures)
         records: list[Record] = []
@@ -273,7 +272,7 @@ class Index:
                     item = source if isinstance(source, Item) else Item(image=source)
                     records.append(self._make_record(item))
             except (ImageError, InputError) as error:
-                name = error.source if isinstance(error, ImageError) else _describe(source)
+                name = error.source if isinstance(error, ImageError) else describe(source)
                 reason = error.reason if isinstance(error, ImageError) else str(error)
                 failures.append(Failure(name, reason))
         outcomes = backend.add(records, replace=on_conflict == "replace") if records else []
@@ -303,8 +302,8 @@ class Index:
             raise InputError("wanted an image or a signature, found neither")
         else:
             signature = signatures.compute_signature(item.image, scheme=self._scheme)
-        path = _path_of(item) if item.path is None else item.path
-        id = item.id or _known_id(item) or "signature:" + hashlib.sha256(signature.tobytes()).hexdigest()
+        path = path_of(item) if item.path is None else item.path
+        id = item.id or known_id(item) or "signature:" + hashlib.sha256(signature.tobytes()).hexdigest()
         try:
             (path or "").encode()
         except UnicodeEncodeError as error:
@@ -408,7 +407,7 @@ class Index:
     ) -> list[list[Match]]:
         """Find the copies of many pictures: a list of matches for each, as `search` gives them."""
         if isinstance(images, (str, bytes, os.PathLike)):
-            raise InputError(f"wanted several pictures, found one: {_describe(images)}; use search")
+            raise InputError(f"wanted several pictures, found one: {describe(images)}; use search")
         if not isinstance(images, Iterable):
             raise InputError(f"wanted several pictures, found {images!r}")
         _check_search(cutoff, limit)
@@ -429,7 +428,7 @@ class Index:
         if query.any():
             return query
         warnings.warn(
-            f"{_describe(image)} has no features, so it matches nothing", FeaturelessWarning, stacklevel=4
+            f"{describe(image)} has no features, so it matches nothing", FeaturelessWarning, stacklevel=4
         )
         return query[:0]
 
@@ -590,56 +589,6 @@ def _ids(ids: str | Iterable[str]) -> list[str]:
     return [check_id(id) for id in ([ids] if isinstance(ids, str) else ids)]
 
 
-def _describe(source: object) -> str:
-    if isinstance(source, Record):
-        return source.id
-    if isinstance(source, Item):
-        return source.id or source.path or _describe(source.image)
-    return images.describe(source)
-
-
-def _path_of(source: object) -> str | None:
-    """The absolute path or URL of what is given by one."""
-    if isinstance(source, Item):
-        return source.path if source.path is not None else _path_of(source.image)
-    if isinstance(source, str) and images.is_url(source):
-        return source
-    if isinstance(source, (str, os.PathLike)):
-        return os.path.abspath(source)
-    return None
-
-
-def _known_id(source: object) -> str | None:
-    """The id of a source, if it has one that can be told without reading the picture."""
-    given = source.id if isinstance(source, (Item, Record)) else None
-    id = _path_of(source) if given is None else given
-    try:
-        encoded = id.encode() if id is not None else b""
-        if given is None and len(encoded) > MAX_ID_BYTES:
-            id = "path:" + hashlib.sha256(encoded).hexdigest()
-        return None if id is None else check_id(id)
-    except (AttributeError, UnicodeEncodeError, InputError):
-        return None  # making the record says what is wrong with it
-
-
-def _expand(sources: Iterable[Source] | Source) -> Iterator[Source]:
-    """Sources one by one, folders as the pictures in them."""
-    if not _is_one(sources) and not isinstance(sources, Iterable):
-        raise InputError(f"wanted paths, pictures or Items, found {sources!r}")
-    every: Iterable[Any] = [sources] if _is_one(sources) else sources  # type: ignore[assignment]
-    for source in every:
-        if isinstance(source, (str, os.PathLike)) and not images.is_url(source) and os.path.isdir(source):
-            yield from images.find_pictures(source)
-        else:
-            yield source
-
-
-def _is_one(sources: object) -> bool:
-    if isinstance(sources, np.ndarray):
-        return True
-    return isinstance(sources, (str, bytes, os.PathLike, Item, Record)) or hasattr(sources, "read")
-
-
 def _batches(sources: Iterable[T], size: int) -> Iterator[list[T]]:
     sources = iter(sources)
     while batch := list(islice(sources, size)):
@@ -651,11 +600,11 @@ def _progress_bar(
     sources: Iterable[Source] | Source, *, on: bool
 ) -> Iterator[tuple[Iterable[Source], Advance | None]]:
     """The sources, expanded, and what to tell of the progress."""
-    expanded: Iterable[Source] = _expand(sources)
+    expanded: Iterable[Source] = expand(sources)
     if on:
         from sigsearch.progress import progress_bar
 
-        if _is_one(sources) or isinstance(sources, Sequence):
+        if is_one(sources) or isinstance(sources, Sequence):
             expanded = list(expanded)  # to know how many there are
         with progress_bar(len(expanded) if isinstance(expanded, list) else None) as advance:
             yield expanded, advance

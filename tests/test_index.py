@@ -218,6 +218,14 @@ def test_all_kinds_of_sources_go_in_together(index, folder, small_picture):
     assert index.get("signature").path == "elsewhere.jpg"
 
 
+def test_one_source_alone_is_one_and_not_its_letters_bytes_or_rows(index, folder, small_picture):
+    data = (folder / "a.png").read_bytes()
+    with (folder / "a.png").open("rb") as file:
+        sources = [str(folder / "a.png"), small_picture, signature(1), Item(image=data, id="item")]
+        reports = [index.add_many(source) for source in (*sources, data, bytearray(data), file)]
+    assert [report.added + report.skipped for report in reports] == [1] * 7
+
+
 def test_one_id_twice_in_one_call_is_kept_once(index):
     items = [Item(signature=signature(k), id="same", metadata=k) for k in range(2)]
     report = index.add_many(items)

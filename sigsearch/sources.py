@@ -1,0 +1,73 @@
+"""What is given to be added: told apart, folders opened, ids and paths made; no picture is read here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sigsearch import images
+from sigsearch.errors import InputError
+from sigsearch.records import MAX_ID_BYTES, Item, Record, check_id
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from sigsearch.images import ImageLike
+
+    Source: TypeAlias = ImageLike | Item | Record
+    """What add_many takes: a picture, a folder of them, an `Item`, a `Record` of another index."""
+
+
+def describe(source: object) -> str:
+    """Name a source in an error message or a report."""
+    if isinstance(source, Record):
+        return source.id
+    if isinstance(source, Item):
+        return source.id or source.path or describe(source.image)
+    return images.describe(source)
+
+
+def path_of(source: object) -> str | None:
+    """The absolute path or URL of what is given by one."""
+    if isinstance(source, Item):
+        return source.path if source.path is not None else path_of(source.image)
+    if isinstance(source, str) and images.is_url(source):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return os.path.abspath(source)
+    return None
+
+
+def known_id(source: object) -> str | None:
+    """The id of a source, if it has one that can be told without reading the picture."""
+    given = source.id if isinstance(source, (Item, Record)) else None
+    id = path_of(source) if given is None else given
+    try:
+        encoded = id.encode() if id is not None else b""
+        if given is None and len(encoded) > MAX_ID_BYTES:
+            id = "path:" + hashlib.sha256(encoded).hexdigest()
+        return None if id is None else check_id(id)
+    except (AttributeError, UnicodeEncodeError, InputError):
+        return None  # making the record says what is wrong with it
+
+
+def expand(sources: Iterable[Source] | Source) -> Iterator[Source]:
+    """Sources one by one, folders as the pictures in them."""
+    if not is_one(sources) and not isinstance(sources, Iterable):
+        raise InputError(f"wanted paths, pictures or Items, found {sources!r}")
+    every: Iterable[Any] = [sources] if is_one(sources) else sources  # type: ignore[assignment]
+    for source in every:
+        if isinstance(source, (str, os.PathLike)) and not images.is_url(source) and os.path.isdir(source):
+            yield from images.find_pictures(source)
+        else:
+            yield source
+
+
+def is_one(sources: object) -> bool:
+    """Whether it is one source and not several, though Python could iterate over it."""
+    one = (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray, Item, Record)
+    return isinstance(sources, one) or hasattr(sources, "read")
