@@ -44,14 +44,26 @@ _SIGNATURES = types.Array(types.int8, 2, "C", readonly=True)
 _INT = types.int64
 
 
+def _can_cache() -> bool:
+    """Whether numba finds a folder for its machine code; without one it would refuse to compile."""
+    try:
+        numba.njit(cache=True)(_can_cache)
+    except RuntimeError:
+        return False
+    return True
+
+
+_CACHE: Final = _can_cache()
+
+
 def _kernel(signatures: list[Any]) -> Callable[[F], F]:
-    """Compile for just these types, release the GIL, and keep the machine code on disk."""
-    return cast("Callable[[F], F]", numba.njit(signatures, cache=True, nogil=True, error_model="numpy"))
+    """Compile for just these types, release the GIL, and keep the machine code on disk if that can be."""
+    return cast("Callable[[F], F]", numba.njit(signatures, cache=_CACHE, nogil=True, error_model="numpy"))
 
 
 def _helper(function: F) -> F:
     """Compile as part of the kernels that call it."""
-    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast("F", numba.njit(cache=_CACHE, nogil=True, error_model="numpy")(function))
 
 
 @_helper

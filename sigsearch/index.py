@@ -557,7 +557,10 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot make the folder {folder} for the index: {error.strerror}") from error
+        raise StorageError(
+            f"cannot make the folder {folder} for the index: {error.strerror}; "
+            "name another index, or set SIGSEARCH_INDEX"
+        ) from error
 
 
 def _check_search(cutoff: object, limit: object) -> None:
