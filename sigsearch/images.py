@@ -188,13 +188,14 @@ def _decode(data: bytes, name: str) -> Pixels:
                 turn = file.metadata(index=0, exclude_applied=False).get("Orientation", 1)
     except Exception as error:
         # Decoders raise whatever they please: OSError, SyntaxError, struct.error, IndexError ...
-        unknown = isinstance(error.__cause__, InitializationError)
-        reason = "its content is not a picture of a known format" if unknown else _reason(error)
-        raise ImageError(name, reason) from error
+        cause = error.__cause__ or error  # imageio wraps what its plugin says in something vaguer
+        if isinstance(cause, InitializationError):
+            raise ImageError(name, "its content is not a picture of a known format") from error
+        raise ImageError(name, _reason(cause)) from error
     return _from_array(_as_displayed(array, turn), name, in_range=False)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

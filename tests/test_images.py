@@ -306,3 +306,7 @@ def test_a_folder_that_may_not_be_read_is_not_passed_over_in_silence(tmp_path, m
 def test_the_usual_endings_are_pictures():
     assert {".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp"} <= picture_endings()
     assert not {".txt", ".mpg", ".h5", ".eps", ".pdf"} & picture_endings()
+
+
+def test_the_reason_is_the_decoders_own_and_not_imageios():
+    assert error_of(b"P5 2 2 99999\n").endswith("maxval must be greater than 0 and less than 65536")
