@@ -99,13 +99,13 @@ class LocalBackend(Backend):
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         with self._transaction() as database:
-            rows = list(self._rows_of(database, ids, _COLUMNS))
+            rows = list(_select(database, f"SELECT {_COLUMNS} FROM records WHERE id IN ({{}})", ids))
             found = {record.id: record for record in self._records(database, rows)}
         return [found.get(id) for id in ids]
 
     def contains(self, ids: Sequence[str]) -> set[str]:
         with self._transaction() as database:
-            return {row[0] for row in self._rows_of(database, ids, "id")}
+            return {row[0] for row in _select(database, "SELECT id FROM records WHERE id IN ({})", ids)}
 
     def count(self, where: Filter | None = None) -> int:
         with self._transaction() as database:
@@ -154,7 +154,8 @@ class LocalBackend(Backend):
                 rows = rows[np.argsort(apart[rows], kind="stable")]
                 near.append(rows[_within_limit(records[rows], limit)])
             numbers = np.unique(np.concatenate([records[:0], *(records[rows] for rows in near)]))
-            ids = dict(self._rows_of(database, numbers.tolist(), "number, id", key="number"))
+            query = "SELECT number, id FROM records WHERE number IN ({})"
+            ids = dict(_select(database, query, numbers.tolist()))
         return [
             [Candidate(ids[int(records[i])], int(positions[i]), stored[i]) for i in rows] for rows in near
         ]
@@ -194,26 +195,11 @@ class LocalBackend(Backend):
             except sqlite3.Error as error:
                 raise StorageError(f"{self.path}: {error}; what was stored before is intact") from error
 
-    def _rows_of(
-        self, database: sqlite3.Connection, keys: Sequence[str | int], columns: str, key: str = "id"
-    ) -> Iterator[tuple[Any, ...]]:
-        for start in range(0, len(keys), _CHUNK):
-            chunk = keys[start : start + _CHUNK]
-            marks = ", ".join("?" * len(chunk))
-            yield from database.execute(f"SELECT {columns} FROM records WHERE {key} IN ({marks})", chunk)
-
     def _records(self, database: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[Record]:
         views: dict[int, list[View]] = {row[0]: [] for row in rows}
-        numbers = list(views)
-        for start in range(0, len(numbers), _CHUNK):
-            chunk = numbers[start : start + _CHUNK]
-            marks = ", ".join("?" * len(chunk))
-            for number, box, signature in database.execute(
-                f"SELECT record, box, signature FROM views WHERE record IN ({marks}) "
-                "ORDER BY record, position",
-                chunk,
-            ):
-                views[number].append(View(np.frombuffer(signature, np.int8), Box(*json.loads(box))))
+        query = "SELECT record, box, signature FROM views WHERE record IN ({}) ORDER BY record, position"
+        for number, box, signature in _select(database, query, list(views)):
+            views[number].append(View(np.frombuffer(signature, np.int8), Box(*json.loads(box))))
         return [
             Record(
                 id,
@@ -229,6 +215,13 @@ class LocalBackend(Backend):
         """Numbers of the records that a filter is true of."""
         rows: Iterable[tuple[int, str]] = database.execute("SELECT number, metadata FROM records")
         return [number for number, metadata in rows if where.matches(json.loads(metadata))]
+
+
+def _select(database: sqlite3.Connection, query: str, keys: Sequence[str | int]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query for any number of keys, whose marks come in the place of ``{}``."""
+    for start in range(0, len(keys), _CHUNK):
+        chunk = keys[start : start + _CHUNK]
+        yield from database.execute(query.format(", ".join("?" * len(chunk))), chunk)
 
 
 class _Matrix:
