@@ -13,8 +13,9 @@ import typer
 import sigsearch
 from benchmarks.image_match import ImageMatch
 from benchmarks.pictures import rgb_pictures
-from sigsearch import _kernels as kernels
 from sigsearch import images
+from sigsearch.scheme import DEFAULT_SCHEME
+from sigsearch.signatures import sum_squares
 
 TOLERANCE = Fraction(2, 255)
 ROUNDING = 1e-12
@@ -103,13 +104,10 @@ def _each_pair_once(i: int) -> bool:
 
 def exact_differences(pixels: npt.NDArray[Any]) -> list[Fraction]:
     """The neighbour differences of a picture's grey means, as fractions of white, ``(648,)``."""
-    pixels = images.read_pixels(pixels)
-    side = max(2, (min(pixels.shape[:2]) + 10) // 20)
-    rows, columns = (kernels.intervals(sums, side, 9, 5, 95, False) for sums in kernels.activity(pixels))
-    sums = kernels.square_sums(pixels, rows, columns)
+    sums, rows, columns = sum_squares(images.read_pixels(pixels), DEFAULT_SCHEME, turned=False)
     means = [
         [
-            Fraction(int(sums[r, c]), int((bottom - top) * (right - left)) * kernels.WHITE)
+            Fraction(int(sums[r, c]), int((bottom - top) * (right - left)) * images.WHITE)
             for c, (left, right) in enumerate(columns)
         ]
         for r, (top, bottom) in enumerate(rows)

@@ -184,21 +184,26 @@ def as_signatures(values: Any, scheme: Scheme = DEFAULT_SCHEME, *, ndim: int | N
     return np.ascontiguousarray(array, dtype=np.int8)
 
 
-def _from_pixels(pixels: Pixels, scheme: Scheme, *, turned: bool) -> npt.NDArray[np.int8]:
-    """The signature of pixels, or those of their 16 orientations: ``(1 or 16, 648)`` int8."""
+def sum_squares(
+    pixels: Pixels, scheme: Scheme, *, turned: bool
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Steps 1 to 3: the sums of grey over the squares, and the squares' rows and columns.
+
+    ``(9, 9)``, ``(9, 2)`` and ``(9, 2)`` int64; if turned, for the axes read both ways, twice the 9.
+    """
     kernels = _kernels()
     side = max(2, (min(pixels.shape[:2]) + 10) // 20)
-    low, high = scheme.crop_percentiles
-    row_sums, column_sums = kernels.activity(pixels)
-    rows = kernels.intervals(row_sums, side, scheme.grid_size, low, high, turned)
-    columns = kernels.intervals(column_sums, side, scheme.grid_size, low, high, turned)
-    signatures: npt.NDArray[np.int8] = kernels.signatures_of(
-        kernels.square_sums(pixels, rows, columns),
-        rows,
-        columns,
-        scheme.grid_size,
-        scheme.tolerance,
-        scheme.levels,
+    rows, columns = (
+        kernels.intervals(sums, side, scheme.grid_size, *scheme.crop_percentiles, turned)
+        for sums in kernels.activity(pixels)
+    )
+    return kernels.square_sums(pixels, rows, columns), rows, columns
+
+
+def _from_pixels(pixels: Pixels, scheme: Scheme, *, turned: bool) -> npt.NDArray[np.int8]:
+    """The signature of pixels, or those of their 16 orientations: ``(1 or 16, 648)`` int8."""
+    signatures: npt.NDArray[np.int8] = _kernels().signatures_of(
+        *sum_squares(pixels, scheme, turned=turned), scheme.grid_size, scheme.tolerance, scheme.levels
     )
     return signatures
 
