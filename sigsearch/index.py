@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from sigsearch import config, plugins, signatures
 from sigsearch.backend import Backend, Outcome
+from sigsearch.bounds import CUTOFF, LIMIT, check_cutoff, check_limit
 from sigsearch.errors import (
     ClosedError,
     ImageError,
@@ -54,9 +55,6 @@ if TYPE_CHECKING:
 
 OnConflict: TypeAlias = Literal["error", "skip", "replace"]
 
-CUTOFF = 0.45
-"""Below this, image-match and the paper take two pictures for copies."""
-LIMIT = 100
 ADD_BATCH = 64
 """Pictures read and then stored together: what an interruption costs at most."""
 SEARCH_BATCH = 64
@@ -200,17 +198,17 @@ class Index:
         InputError, MetadataError
             The id or the metadata cannot be stored.
         """
-        backend, keep = self._backend, _check_on_conflict(on_conflict) != "replace"
+        _check_on_conflict(on_conflict)
+        backend = self._backend
         given = {"id": id, "path": path, "metadata": metadata, "signature": signature}
-        given = {name: value for name, value in given.items() if value is not None}
-        if isinstance(image, Record):
-            if "signature" in given:
-                raise InputError("wanted a Record or a signature, found both")
-            record = _check_record(replace(image, **given), self._scheme)
-        else:
-            item = image if isinstance(image, Item) else Item(image=image)
-            record = self._make_record(replace(item, **given))
-        if backend.add([record], replace=not keep) == [Outcome.KEPT] and on_conflict == "error":
+        source = image if isinstance(image, (Item, Record)) else Item(image=image)
+        if isinstance(source, Record) and signature is not None:
+            raise InputError("wanted a Record or a signature, found both")
+        record = self._make_record(
+            replace(source, **{name: value for name, value in given.items() if value is not None})
+        )
+        [outcome] = backend.add([record], replace=on_conflict == "replace")
+        if outcome is Outcome.KEPT and on_conflict == "error":
             raise RecordExistsError([record.id])
         return record.id
 
@@ -266,11 +264,7 @@ class Index:
                 kept.append(id)
                 continue
             try:
-                if isinstance(source, Record):
-                    records.append(_check_record(source, self._scheme))
-                else:
-                    item = source if isinstance(source, Item) else Item(image=source)
-                    records.append(self._make_record(item))
+                records.append(self._make_record(source))
             except (ImageError, InputError) as error:
                 name = error.source if isinstance(error, ImageError) else describe(source)
                 reason = error.reason if isinstance(error, ImageError) else str(error)
@@ -288,7 +282,10 @@ class Index:
             featureless=report.featureless + sum(record.featureless for record in stored),
         )
 
-    def _make_record(self, item: Item) -> Record:
+    def _make_record(self, source: Source) -> Record:
+        if isinstance(source, Record):
+            return _check_record(source, self._scheme)
+        item = source if isinstance(source, Item) else Item(image=source)
         metadata = check_metadata(item.metadata)
         if item.id is not None:
             check_id(item.id)
@@ -302,7 +299,7 @@ class Index:
             raise InputError("wanted an image or a signature, found neither")
         else:
             signature = signatures.compute_signature(item.image, scheme=self._scheme)
-        path = path_of(item) if item.path is None else item.path
+        path = path_of(item)
         id = item.id or known_id(item) or "signature:" + hashlib.sha256(signature.tobytes()).hexdigest()
         try:
             (path or "").encode()
@@ -410,7 +407,8 @@ class Index:
             raise InputError(f"wanted several pictures, found one: {describe(images)}; use search")
         if not isinstance(images, Iterable):
             raise InputError(f"wanted several pictures, found {images!r}")
-        _check_search(cutoff, limit)
+        check_cutoff(cutoff)
+        check_limit(limit)
         wanted = as_filter(where)
         backend = self._backend
         results: list[list[Match]] = []
@@ -480,7 +478,8 @@ class Index:
         """
         from sigsearch.explain import explain
 
-        _check_search(cutoff, limit)
+        check_cutoff(cutoff)
+        check_limit(limit)
         wanted, backend = as_filter(where), self._backend
         record = self.get(id)
         if record is None:
@@ -561,15 +560,6 @@ def _make_folder(folder: Path) -> None:
             f"cannot make the folder {folder} for the index: {error.strerror}; "
             "name another index, or set SIGSEARCH_INDEX"
         ) from error
-
-
-def _check_search(cutoff: object, limit: object) -> None:
-    if isinstance(cutoff, bool) or not isinstance(cutoff, (int, float, np.floating)) or not 0 <= cutoff <= 1:
-        raise InputError(f"wanted a cutoff from 0 to 1, found {cutoff!r}")
-    if limit is not None and (
-        isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1
-    ):
-        raise InputError(f"wanted a limit of 1 or more, found {limit!r}")
 
 
 def _check_on_conflict(on_conflict: str) -> str:

@@ -61,10 +61,16 @@ def expand(sources: Iterable[Source] | Source) -> Iterator[Source]:
         raise InputError(f"wanted paths, pictures or Items, found {sources!r}")
     every: Iterable[Any] = [sources] if is_one(sources) else sources  # type: ignore[assignment]
     for source in every:
-        if isinstance(source, (str, os.PathLike)) and not images.is_url(source) and os.path.isdir(source):
-            yield from images.find_pictures(source)
+        if isinstance(source, (str, os.PathLike)):
+            yield from pictures_of(source)
         else:
             yield source
+
+
+def pictures_of(path: str | os.PathLike[str]) -> Iterable[str | os.PathLike[str]]:
+    """The pictures in a folder and below, or the path of what is no folder."""
+    folder = not images.is_url(path) and os.path.isdir(path)
+    return images.find_pictures(path) if folder else [path]
 
 
 def is_one(sources: object) -> bool:

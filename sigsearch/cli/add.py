@@ -77,14 +77,14 @@ def _parse_metadata(text: str) -> Any:
 
 
 def _items(paths: Iterable[str], metadata: Any) -> Iterator[Item]:
-    from sigsearch.images import find_pictures
     from sigsearch.records import Item
+    from sigsearch.sources import pictures_of
 
     for path in paths:
         if path == "-":
             yield from _items(_listed(), metadata)
         else:
-            for picture in find_pictures(path) if os.path.isdir(path) else [path]:
+            for picture in pictures_of(path):
                 yield Item(image=picture, metadata=metadata)
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 import sigsearch
-from sigsearch.cli.options import CUTOFF, load_kernels
+from sigsearch.bounds import CUTOFF
+from sigsearch.cli.options import load_kernels
 from sigsearch.cli.output import say, say_rows
 from sigsearch.errors import InputError
 

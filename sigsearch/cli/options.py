@@ -14,23 +14,18 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 import sigsearch
+from sigsearch.bounds import check_cutoff
 from sigsearch.cli.output import INTERRUPTED, complain
-from sigsearch.errors import InputError
 
 if TYPE_CHECKING:
     from sigsearch.index import Index
-
-CUTOFF = 0.45
-LIMIT = 100
-"""Both as in `sigsearch.index`, which takes too long to import for ``--help``."""
 
 _PATIENCE = 2.0
 """Seconds. Kernels from numba's cache are there in a tenth of it, compiling them takes some 15."""
 
 
 def _check_cutoff(cutoff: float) -> float:
-    if not 0 <= cutoff <= 1:
-        raise InputError(f"wanted a cutoff from 0 to 1, found {cutoff!r}")
+    check_cutoff(cutoff)
     return cutoff
 
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import sigsearch
+from sigsearch.bounds import CUTOFF, LIMIT
 from sigsearch.cli.options import (
-    CUTOFF,
-    LIMIT,
     AllOrientations,
     Cutoff,
     Json,

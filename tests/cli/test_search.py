@@ -1,12 +1,13 @@
 """sigsearch search, explain and compare."""
 
+import inspect
 import json
 
 import pytest
 from PIL import Image, ImageOps
 
-import sigsearch.index
-from sigsearch.cli import options
+import sigsearch
+from sigsearch.cli import search as commands
 
 MONA_LISAS = 0.22095170140933634  # published with image-match
 
@@ -27,7 +28,11 @@ def flat(tmp_path):
 
 
 def test_the_defaults_are_those_of_the_library():
-    assert (options.CUTOFF, options.LIMIT) == (sigsearch.index.CUTOFF, sigsearch.index.LIMIT)
+    typed = inspect.signature(commands.search).parameters
+    library = inspect.signature(sigsearch.Index.search).parameters
+    for name in ("cutoff", "limit", "all_orientations"):
+        assert typed[name].default == library[name].default
+    assert (typed["cutoff"].default, typed["limit"].default) == (0.45, 100)
 
 
 def test_in_a_pipe_a_match_is_distance_orientation_and_path_in_a_line(

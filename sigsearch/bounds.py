@@ -1,0 +1,27 @@
+"""What bounds a search, its cutoff and its limit: defaults and ranges. Light, for the command line's sake."""
+
+from typing import Final
+
+from sigsearch.errors import InputError
+
+CUTOFF: Final = 0.45
+"""Below this, image-match and the paper take two pictures for copies."""
+LIMIT: Final = 100
+
+
+def check_cutoff(cutoff: object) -> None:
+    """Raise `InputError` unless it is a number from 0 to 1."""
+    import numpy as np
+
+    if isinstance(cutoff, bool) or not isinstance(cutoff, (int, float, np.floating)) or not 0 <= cutoff <= 1:
+        raise InputError(f"wanted a cutoff from 0 to 1, found {cutoff!r}")
+
+
+def check_limit(limit: object) -> None:
+    """Raise `InputError` unless it is a whole number of 1 or more, or None for no limit."""
+    import numpy as np
+
+    if limit is not None and (
+        isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1
+    ):
+        raise InputError(f"wanted a limit of 1 or more, found {limit!r}")
