@@ -12,12 +12,12 @@ Step numbers are those of Goldberg, Wong and Bern, "An image signature for any k
 ICIP 2002, section 3; where the paper leaves a choice, the choice is image-match 1.1.2's.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
-import numba
 import numpy as np
 from numba import types
+
+from sigsearch.jit import helper, kernel
 
 WHITE: Final = 2_550_000  # as in images.py, which must not import numba
 LEVEL: Final = 10_000
@@ -28,7 +28,6 @@ _MAX_DENOMINATOR: Final = 1 << 38
 """So that grey mean times denominator stays below 2**62 for pictures of up to 2**32 pixels."""
 
 Array = np.ndarray[Any, Any]
-F = TypeVar("F", bound=Callable[..., Any])
 
 # Arguments are declared read-only: numba then takes writeable and read-only arrays (decoded pictures,
 # memory maps) by one compiled version instead of two.
@@ -44,29 +43,7 @@ _SIGNATURES = types.Array(types.int8, 2, "C", readonly=True)
 _INT = types.int64
 
 
-def _can_cache() -> bool:
-    """Whether numba finds a folder for its machine code; without one it would refuse to compile."""
-    try:
-        numba.njit(cache=True)(_can_cache)
-    except RuntimeError:
-        return False
-    return True
-
-
-_CACHE: Final = _can_cache()
-
-
-def _kernel(signatures: list[Any]) -> Callable[[F], F]:
-    """Compile for just these types, release the GIL, and keep the machine code on disk if that can be."""
-    return cast("Callable[[F], F]", numba.njit(signatures, cache=_CACHE, nogil=True, error_model="numpy"))
-
-
-def _helper(function: F) -> F:
-    """Compile as part of the kernels that call it."""
-    return cast("F", numba.njit(cache=_CACHE, nogil=True, error_model="numpy")(function))
-
-
-@_helper
+@helper
 def _grey_row(pixels: Array, i: int, planes: Array, grey: Array) -> None:
     """Put the grey of one row of pixels into grey (step 1). The ndim is settled when compiling."""
     if pixels.ndim == 3:
@@ -87,7 +64,7 @@ def _grey_row(pixels: Array, i: int, planes: Array, grey: Array) -> None:
             grey[j] = pixels[i, j]
 
 
-@_kernel([_SUMS_PAIR(pixels) for pixels in _PIXELS])
+@kernel([_SUMS_PAIR(pixels) for pixels in _PIXELS])
 def activity(pixels: Array) -> tuple[Array, Array]:
     """Sums of absolute differences (step 2): of horizontal neighbours per row, of vertical ones per column.
 
@@ -120,7 +97,7 @@ def activity(pixels: Array) -> tuple[Array, Array]:
     return rows, columns
 
 
-@_helper
+@helper
 def _percentile(cumulated: Array, percent: int) -> int:
     """A percentile of ascending sums, interpolated linearly, times 100: a whole number, nothing to round."""
     rank = (cumulated.shape[0] - 1) * percent
@@ -131,7 +108,7 @@ def _percentile(cumulated: Array, percent: int) -> int:
     return bound
 
 
-@_helper
+@helper
 def _window(cumulated: Array, low: int, high: int) -> tuple[int, int]:
     """First and last line of the window in which the activity rises from percentile low to high (step 2)."""
     n = cumulated.shape[0]
@@ -148,7 +125,7 @@ def _window(cumulated: Array, low: int, high: int) -> tuple[int, int]:
     return first, last
 
 
-@_kernel([_TABLE_OUT(_SUMS, _INT, _INT, _INT, _INT, types.boolean)])
+@kernel([_TABLE_OUT(_SUMS, _INT, _INT, _INT, _INT, types.boolean)])
 def intervals(sums: Array, side: int, grid: int, low: int, high: int, turned: bool) -> Array:
     """Start and stop of the squares along one axis (steps 2 and 3), from the activity along it.
 
@@ -174,7 +151,7 @@ def intervals(sums: Array, side: int, grid: int, low: int, high: int, turned: bo
     return found
 
 
-@_helper
+@helper
 def _sum_rows(pixels: Array, start: int, stop: int, sums: Array) -> None:
     """Put the sums of the rows start to stop, element by element as they lie in memory, into sums."""
     sums[:] = 0
@@ -184,7 +161,7 @@ def _sum_rows(pixels: Array, start: int, stop: int, sums: Array) -> None:
             sums[j] = sums[j] + row[j]
 
 
-@_kernel([_TABLE_OUT(pixels, _TABLE, _TABLE) for pixels in _PIXELS])
+@kernel([_TABLE_OUT(pixels, _TABLE, _TABLE) for pixels in _PIXELS])
 def square_sums(pixels: Array, rows: Array, columns: Array) -> Array:
     """Sum of grey over each square (step 3), ``(len(rows), len(columns))`` int64."""
     sums = np.zeros((rows.shape[0], columns.shape[0]), np.int64)
@@ -210,14 +187,14 @@ def square_sums(pixels: Array, rows: Array, columns: Array) -> Array:
     return sums
 
 
-@_helper
+@helper
 def _gcd(a: int, b: int) -> int:
     while b:
         a, b = b, a % b
     return a
 
 
-@_helper
+@helper
 def _means(sums: Array, rows: Array, columns: Array, top: int, left: int, means: Array) -> int:
     """Put the grey means of one set of squares (step 3), as numerators, into means; return the denominator.
 
@@ -240,7 +217,7 @@ def _means(sums: Array, rows: Array, columns: Array, top: int, left: int, means:
     return denominator
 
 
-@_helper
+@helper
 def _level_bounds(means: Array, same: int, white: int, bounds: Array) -> int:
     """Put the largest magnitude of each level into bounds (step 4); return the level that level 1 becomes.
 
@@ -275,7 +252,7 @@ def _level_bounds(means: Array, same: int, white: int, bounds: Array) -> int:
     return lowest
 
 
-@_helper
+@helper
 def _level(difference: int, same: int, bounds: Array, lowest: int) -> int:
     """The level of one neighbour difference (step 4)."""
     magnitude = abs(difference)
@@ -290,7 +267,7 @@ def _level(difference: int, same: int, bounds: Array, lowest: int) -> int:
     return level if difference > 0 else -level
 
 
-@_kernel([types.int8[:, ::1](_TABLE, _TABLE, _TABLE, _INT, _INT, _INT)])
+@kernel([types.int8[:, ::1](_TABLE, _TABLE, _TABLE, _INT, _INT, _INT)])
 def signatures_of(sums: Array, rows: Array, columns: Array, grid: int, tolerance: int, levels: int) -> Array:
     """Signatures from the sums over the squares (step 4), ``(1 or 16, grid * grid * 8)`` int8.
 
@@ -337,7 +314,7 @@ def signatures_of(sums: Array, rows: Array, columns: Array, grid: int, tolerance
     return signatures
 
 
-@_kernel([types.int64[:, ::1](_SIGNATURES, _INT, _INT)])
+@kernel([types.int64[:, ::1](_SIGNATURES, _INT, _INT)])
 def words_of(signatures: Array, length: int, count: int) -> Array:
     """Words of signatures, ``(n, values)`` int8 to ``(n, count)`` int64, each 0 to ``3**length - 1``.
 
@@ -360,7 +337,7 @@ def words_of(signatures: Array, length: int, count: int) -> Array:
     return words
 
 
-@_kernel([types.float64[::1](_SIGNATURE, _SIGNATURES)])
+@kernel([types.float64[::1](_SIGNATURE, _SIGNATURES)])
 def distances_to(signature: Array, signatures: Array) -> Array:
     """Distances of one signature to many, ``(n,)`` float64: ``||a-b|| / (||a||+||b||)``, 1.0 where 0/0.
 

@@ -1,13 +1,15 @@
-"""Records in an SQLite file, signatures compared one and all."""
+"""Records in a folder: a catalogue, and signatures packed for being compared one and all."""
 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.request import url2pathname
@@ -16,122 +18,197 @@ import numpy as np
 import numpy.typing as npt
 
 from sigsearch.backend import Backend, Capability, Outcome, refuse_options
-from sigsearch.errors import ClosedError, StorageError
+from sigsearch.errors import ClosedError, InputError, StorageError
 from sigsearch.filters import Filter
-from sigsearch.records import Box, Candidate, Record, View
+from sigsearch.records import WHOLE, Box, Candidate, Record, View
 from sigsearch.scheme import Scheme
-from sigsearch.signatures import distances
-from sigsearch_local.schema import FORMAT_VERSION, connect, stored_scheme
+from sigsearch_local import catalogue, leaves, upkeep
+from sigsearch_local.catalogue import COLUMNS, FORMAT_VERSION, Location, Row, State
+from sigsearch_local.files import SignatureFiles, StoredRows
+from sigsearch_local.layout import layouts
+from sigsearch_local.search import Near, search
 
-FOLDER_FILE = "index.sig"
-"""The file of an index whose location is a folder."""
+FOLDER_NAME = "index.sig"
+"""The index of a location that is a folder of other things."""
 _CHUNK = 500
 """Rows asked for at once, and ids in one statement: older SQLites take at most 999."""
+_MAX_VIEWS = 1 << 16
+_ATTEMPTS = 10
+"""To catch the signature files between two compactions."""
+_FEW = 1 / 50
+"""Where a filter leaves a smaller share of the rows, they are compared one by one: a block is 256 rows."""
 
-_COLUMNS = "number, id, path, metadata, timestamp"
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """An index as it was at one moment: a transaction of the catalogue, and the rows that it counts."""
+
+    database: sqlite3.Connection
+    state: State
+    stored: tuple[StoredRows, ...]
 
 
 class LocalBackend(Backend):
-    """An index in a file. Each call is one transaction: kept whole or not at all, and synced."""
+    """An index in a folder. Each call is one transaction: kept whole or not at all, and synced."""
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
 
-    def __init__(self, path: Path, database: sqlite3.Connection, scheme: Scheme) -> None:
-        self.path = path
-        self._scheme = scheme
-        self._open_database: sqlite3.Connection | None = database
-        self._lock = threading.RLock()
-        self._matrix = _Matrix(scheme.signature_length)
+    def __init__(self, location: Location, *, workers: int) -> None:
+        self.folder = location.folder
+        self._location = location
+        self._workers = workers
+        self._closed = False
+        self._lock = threading.RLock()  # of what follows
+        self._idle: list[sqlite3.Connection] = []
+        self._threads: ThreadPoolExecutor | None = None
+        self._latest: tuple[State, tuple[StoredRows, ...]] | None = None
+        self._checked: dict[tuple[int, str], int] = {}
+        self._turn = threading.Lock()  # threads write one by one; processes wait for SQLite
+        with self._connection() as database:
+            self._scheme = catalogue.stored_scheme(database)
 
     @classmethod
     def open(cls, location: str, *, scheme: Scheme, create: bool, options: Mapping[str, Any]) -> LocalBackend:
-        refuse_options(options)
-        path = _path(location)
-        database = connect(path, scheme=scheme, create=create)
-        try:
-            return cls(path, database, stored_scheme(database))
-        except BaseException:
-            database.close()
-            raise
+        refuse_options(options, ["threads"])
+        workers = options.get("threads", _processors())
+        if type(workers) is not int or workers < 1:
+            raise InputError(f"wanted threads as a whole number of at least 1, found {workers!r}")
+        return cls(catalogue.prepare(_folder(location), scheme=scheme, create=create), workers=workers)
 
     @property
     def scheme(self) -> Scheme:
         return self._scheme
 
-    def add(self, records: Sequence[Record], *, replace: bool) -> list[Outcome]:
-        with self._transaction(write=True) as database:
-            return [self._add(database, record, replace) for record in records]
+    # Putting in
 
-    def _add(self, database: sqlite3.Connection, record: Record, replace: bool) -> Outcome:
-        row = (
-            record.id,
-            record.path,
-            json.dumps(record.metadata, ensure_ascii=False),
-            record.timestamp.isoformat() if record.timestamp else None,
+    def add(self, records: Sequence[Record], *, replace: bool) -> list[Outcome]:
+        for record in records:
+            if len(record.views) > _MAX_VIEWS:
+                raise InputError(
+                    f"wanted at most {_MAX_VIEWS} views, found {len(record.views)} in {record.id!r}"
+                )
+        with self._writing() as (database, state):
+            there = _numbers(database, [record.id for record in records])
+            outcomes: list[Outcome] = []
+            wanted: dict[str, Record] = {}
+            for record in records:
+                known = record.id in there or record.id in wanted
+                if known and not replace:
+                    outcomes.append(Outcome.KEPT)
+                    continue
+                outcomes.append(Outcome.REPLACED if known else Outcome.ADDED)
+                wanted[record.id] = record
+            live = state.live - self._remove(database, [there[id] for id in wanted if id in there])
+            self._store(database, state._replace(live=live), list(wanted.values()))
+        return outcomes
+
+    def _store(self, database: sqlite3.Connection, state: State, records: Sequence[Record]) -> None:
+        """Write new records: first their rows, which count from the commit on, then the catalogue."""
+        views = [view for record in records for view in record.views]
+        positions = np.array([k for record in records for k in range(len(record.views))], np.int64)
+        signatures = np.array([view.signature for view in views], np.int8).reshape(
+            -1, self._scheme.signature_length
         )
-        there = database.execute("SELECT number FROM records WHERE id = ?", row[:1]).fetchone()
-        if there and not replace:
-            return Outcome.KEPT
-        if there:
-            number = there[0]
-            database.execute("DELETE FROM views WHERE record = ?", there)
-            database.execute(
-                "UPDATE records SET path = ?, metadata = ?, timestamp = ? WHERE number = ?",
-                (*row[1:], number),
+        squares = np.einsum("ij,ij->i", signatures, signatures, dtype=np.int64)
+        folded = layouts(self._scheme)[0].takes(signatures)
+        counts = [state.folded, state.full]
+        places = np.empty(len(views), np.int64)
+        parts = []
+        for kind, chosen in enumerate([folded, ~folded]):
+            # By their norms: rows of a block that have about the same are quicker to search.
+            part = np.flatnonzero(chosen)
+            part = part[np.argsort(squares[part], kind="stable")]
+            places[part] = 2 * (counts[kind] + np.arange(len(part))) + kind
+            parts.append(part)
+        ends = np.cumsum([len(record.views) for record in records], dtype=np.int64)
+        starts = np.concatenate([[0], ends[:-1]]).astype(np.int64) if len(ends) else ends
+        numbers = places[starts]
+        firsts = np.repeat(numbers, ends - starts)
+        for kind, (files, part) in enumerate(zip(self._files(state), parts, strict=True)):
+            rows = files.layout.pack(signatures[part], firsts[part], positions[part])
+            files.append(counts[kind], rows)
+            counts[kind] += len(part)
+        rows_of_records = [
+            Row.of(
+                number,
+                record.id,
+                record.path,
+                record.metadata,
+                record.timestamp,
+                _views(record, places[start:end].tolist()),
             )
-        else:
-            number = database.execute(
-                "INSERT INTO records (id, path, metadata, timestamp) VALUES (?, ?, ?, ?)", row
-            ).lastrowid
-        database.executemany(
-            "INSERT INTO views VALUES (?, ?, ?, ?)",
-            [
-                (number, position, json.dumps(view.box), view.signature.tobytes())
-                for position, view in enumerate(record.views)
-            ],
+            for record, number, start, end in zip(
+                records, numbers.tolist(), starts.tolist(), ends.tolist(), strict=True
+            )
+        ]
+        marks = ", ".join("?" * len(Row._fields))
+        database.executemany(f"INSERT INTO records VALUES ({marks})", sorted(rows_of_records))
+        leaves.add(
+            database,
+            (
+                (number, record.metadata)
+                for number, record in zip(numbers.tolist(), records, strict=True)
+                if record.metadata is not None
+            ),
         )
-        return Outcome.REPLACED if there else Outcome.ADDED
+        database.execute(
+            "UPDATE state SET folded = ?, full = ?, live = ?", (*counts, state.live + len(views))
+        )
 
     def delete(self, ids: Sequence[str]) -> int:
-        with self._transaction(write=True) as database:
-            deleted = [database.execute("DELETE FROM records WHERE id = ?", (id,)).rowcount for id in ids]
-        return sum(deleted)
+        with self._writing() as (database, _):
+            numbers = list(_numbers(database, ids).values())
+            removed = self._remove(database, numbers)
+            database.execute("UPDATE state SET live = live - ?", (removed,))
+        return len(numbers)
+
+    def _remove(self, database: sqlite3.Connection, numbers: Sequence[int]) -> int:
+        """Delete records from the catalogue; how many rows they leave behind."""
+        rows = list(map(Row._make, _select(database, _BY_NUMBER, numbers)))
+        known = [row for row in rows if row.metadata is not None]
+        leaves.remove(database, ((row.number, json.loads(row.metadata or "null")) for row in known))
+        database.executemany("DELETE FROM records WHERE number = ?", [(row.number,) for row in rows])
+        return sum(len(row.places()) for row in rows)
+
+    # Getting out
 
     def get(self, ids: Sequence[str]) -> list[Record | None]:
-        with self._transaction() as database:
-            rows = list(_select(database, f"SELECT {_COLUMNS} FROM records WHERE id IN ({{}})", ids))
-            found = {record.id: record for record in self._records(database, rows)}
+        with self._reading() as snapshot:
+            query = f"SELECT {COLUMNS} FROM records WHERE id IN ({{}})"
+            rows = list(map(Row._make, _select(snapshot.database, query, ids)))
+            found = {record.id: record for record in _records(snapshot, rows)}
         return [found.get(id) for id in ids]
 
     def contains(self, ids: Sequence[str]) -> set[str]:
-        with self._transaction() as database:
-            return {row[0] for row in _select(database, "SELECT id FROM records WHERE id IN ({})", ids)}
+        with self._connection() as database:
+            return set(_numbers(database, ids))
 
     def count(self, where: Filter | None = None) -> int:
-        with self._transaction() as database:
-            if where is None:
-                return int(database.execute("SELECT count(*) FROM records").fetchone()[0])
-            return len(self._chosen(database, where))
+        with self._connection() as database:
+            if where is not None:
+                return len(leaves.numbers(database, where))
+            return int(database.execute("SELECT count(*) FROM records").fetchone()[0])
 
     def scan(self, where: Filter | None = None) -> Iterator[Record]:
-        with self._transaction():
-            pass  # a closed index is refused now, not at the first record
+        self._check_open()  # now, not at the first record
         return self._scan(where)
 
     def _scan(self, where: Filter | None) -> Iterator[Record]:
-        # In steps, each a transaction of its own, so that a long scan holds up no writer.
-        last = -1
+        # In steps, each a transaction of its own, so that a long scan holds up nobody. By id: that is what
+        # a record keeps when it is replaced, or moved by compaction.
+        query = f"SELECT {COLUMNS} FROM records WHERE id > ? ORDER BY id LIMIT {_CHUNK}"
+        last = ""
         while True:
-            with self._transaction() as database:
-                rows = database.execute(
-                    f"SELECT {_COLUMNS} FROM records WHERE number > ? ORDER BY number LIMIT ?",
-                    (last, _CHUNK),
-                ).fetchall()
-                records = self._records(database, rows)
-            if not rows:
+            with self._reading() as snapshot:
+                records = _records(snapshot, list(map(Row._make, snapshot.database.execute(query, (last,)))))
+            if not records:
                 return
-            last = rows[-1][0]
+            last = records[-1].id
             yield from (r for r in records if where is None or where.matches(r.metadata))
+
+    # Searching
 
     def candidates(
         self,
@@ -141,80 +218,320 @@ class LocalBackend(Backend):
         cutoff: float,
         limit: int | None,
     ) -> list[list[Candidate]]:
-        with self._transaction() as database:
-            self._matrix.load(database)
-            records, positions, stored = self._matrix.records, self._matrix.positions, self._matrix.stored
+        if not len(signatures):
+            self._check_open()
+            return []
+        with self._reading() as snapshot:
+            chosen = None
             if where is not None:
-                chosen = np.isin(records, self._chosen(database, where))
-                records, positions, stored = records[chosen], positions[chosen], stored[chosen]
+                chosen = self._few(snapshot, where)
             near = []
-            for query in signatures:
-                apart = distances(query, stored, scheme=self._scheme)
-                rows = np.flatnonzero(apart < cutoff)
-                rows = rows[np.argsort(apart[rows], kind="stable")]
-                near.append(rows[_within_limit(records[rows], limit)])
-            numbers = np.unique(np.concatenate([records[:0], *(records[rows] for rows in near)]))
-            query = "SELECT number, id FROM records WHERE number IN ({})"
-            ids = dict(_select(database, query, numbers.tolist()))
-        return [
-            [Candidate(ids[int(records[i])], int(positions[i]), stored[i]) for i in rows] for rows in near
-        ]
+            for kind, stored in enumerate(snapshot.stored):
+                self._check_blocks(stored)
+                rows = None if chosen is None else np.sort(chosen[chosen % 2 == kind] // 2)
+                near.append(
+                    search(
+                        stored,
+                        signatures,
+                        cutoff,
+                        threads=self._threads_now(),
+                        workers=self._workers,
+                        chosen=rows,
+                    )
+                )
+            return _Picking(snapshot, where).candidates(near, len(signatures), limit)
+
+    def _few(self, snapshot: _Snapshot, where: Filter) -> Ints | None:
+        """The places of the rows that a filter leaves, if they are few."""
+        database = snapshot.database
+        total = snapshot.state.folded + snapshot.state.full
+        numbers = leaves.numbers(database, where)
+        if len(numbers) > total * _FEW:
+            return None
+        several = "SELECT views FROM records WHERE number IN ({}) AND views IS NOT NULL"
+        more = (
+            [
+                place
+                for (views,) in _select(database, several, numbers.tolist())
+                for place, _ in json.loads(views)
+            ]
+            if database.execute("SELECT 1 FROM records WHERE views IS NOT NULL LIMIT 1").fetchone()
+            else []
+        )
+        return np.union1d(numbers, np.array(more, np.int64))
+
+    def _check_blocks(self, stored: StoredRows) -> None:
+        """Make sure that the blocks not searched before are what was written."""
+        key = (stored.files.generation, stored.layout.name)
+        for number in stored.damaged_blocks(self._checked.get(key, 0)):
+            raise StorageError(
+                f"{stored.files.blocks_path} is damaged in block {number}; its rows stand elsewhere, too: "
+                f"'sigsearch compact --index {self.folder}' makes the blocks anew"
+            )
+        self._checked[key] = len(stored.blocks)
+
+    def _threads_now(self) -> ThreadPoolExecutor | None:
+        with self._lock:
+            if self._threads is None and self._workers > 1:
+                self._threads = ThreadPoolExecutor(self._workers, "sigsearch-search")
+            return self._threads
 
     def refresh(self) -> None:
-        with self._transaction():
-            pass  # every call reads what is committed
+        self._check_open()  # every call reads what is committed
+
+    # Upkeep
 
     def info(self) -> dict[str, Any]:
-        with self._transaction() as database:
-            pages = database.execute("PRAGMA page_count").fetchone()[0]
-            size = database.execute("PRAGMA page_size").fetchone()[0]
-        return {"bytes": pages * size, "format": FORMAT_VERSION, "file": str(self.path)}
+        with self._connection() as database:
+            state = catalogue.state(database)
+        files = self._files(state)
+        total = state.folded + state.full
+        return {
+            "bytes": sum(entry.stat().st_size for entry in os.scandir(self.folder) if entry.is_file()),
+            "format": FORMAT_VERSION,
+            "folder": str(self.folder),
+            "rows": total,
+            "dead": total - state.live,
+            "row_bytes": files[0].layout.row_bytes
+            if state.folded >= state.full
+            else files[1].layout.row_bytes,
+            "signature_bytes": sum(each.bytes() for each in files),
+        }
+
+    def compact(self) -> None:
+        with self._writing() as (database, state):
+            old, new = self._files(state), self._files(state._replace(generation=state.generation + 1))
+            try:
+                upkeep.rewrite(database, state, old, new)
+            except BaseException:
+                for files in new:
+                    files.remove()
+                raise
+        for files in old:
+            files.remove()
+        with self._turn, self._connection(begin=None) as database:
+            database.execute("VACUUM")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def check(self) -> Iterator[str]:
+        self._check_open()
+        return self._check()
+
+    def _check(self) -> Iterator[str]:
+        with self._connection() as database:
+            state = catalogue.state(database)
+            yield from upkeep.check(database, self._files(state), state)
+
+    def salvage(self) -> Iterator[Record]:
+        self._check_open()
+        return self._salvage()
+
+    def _salvage(self) -> Iterator[Record]:
+        with self._connection() as database:
+            state = catalogue.state(database)
+            for row in upkeep.readable(database):
+                try:
+                    snapshot = _Snapshot(database, state, upkeep.whole_rows(self._files(state), state))
+                    yield from _records(snapshot, [row])
+                except StorageError:
+                    continue
 
     def close(self) -> None:
         with self._lock:
-            if self._open_database is not None:
-                self._open_database.close()
-                self._open_database = None
+            self._closed = True
+            for database in self._idle:
+                database.close()
+            self._idle.clear()
+            self._latest = None
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown()
+
+    # Connections and transactions
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(f"the index at {self.folder} was closed; open it again")
 
     @contextmanager
-    def _transaction(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
-        """One consistent view of the file; with write, all of the changes or none."""
+    def _connection(self, begin: str | None = "BEGIN") -> Iterator[sqlite3.Connection]:
+        """A connection of this thread's own in a transaction, in which nobody else's changes are seen."""
         with self._lock:
-            database = self._open_database
-            if database is None:
-                raise ClosedError(f"the index at {self.path} was closed; open it again")
-            try:
-                database.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            self._check_open()
+            database = self._idle.pop() if self._idle else catalogue.connect(self._location)
+        try:
+            with _errors(self.folder):
+                if begin is not None:
+                    database.execute(begin)
                 try:
                     yield database
-                    database.execute("COMMIT")
+                    if begin is not None:
+                        database.execute("COMMIT")
                 finally:
                     # A failed statement may have ended it; a Ctrl-C has not.
                     if database.in_transaction:
                         database.execute("ROLLBACK")
-            except sqlite3.Error as error:
-                raise StorageError(f"{self.path}: {error}; what was stored before is intact") from error
+        finally:
+            with self._lock:
+                if self._closed:
+                    database.close()
+                else:
+                    self._idle.append(database)
 
-    def _records(self, database: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[Record]:
-        views: dict[int, list[View]] = {row[0]: [] for row in rows}
-        query = "SELECT record, box, signature FROM views WHERE record IN ({}) ORDER BY record, position"
-        for number, box, signature in _select(database, query, list(views)):
-            views[number].append(View(np.frombuffer(signature, np.int8), Box(*json.loads(box))))
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[sqlite3.Connection, State]]:
+        """A transaction that only one writer has at a time; kept as a whole, or not at all."""
+        self._check_open()
+        if self._location.read_only:
+            raise StorageError(f"cannot write to {self.folder}: it is read-only")
+        with self._turn, self._connection("BEGIN IMMEDIATE") as database:
+            yield database, catalogue.state(database)
+
+    @contextmanager
+    def _reading(self) -> Iterator[_Snapshot]:
+        """The index as it is now, signatures and all."""
+        for attempt in range(_ATTEMPTS):
+            with self._connection() as database:
+                state = catalogue.state(database)
+                try:
+                    stored = self._stored(state)
+                except FileNotFoundError as error:
+                    # Compaction has put others in their place since the transaction began.
+                    if attempt == _ATTEMPTS - 1:
+                        raise StorageError(
+                            f"{error.filename} is missing; "
+                            f"'sigsearch check --index {self.folder}' says what can be saved"
+                        ) from error
+                    continue
+                yield _Snapshot(database, state, stored)
+                return
+
+    def _stored(self, state: State) -> tuple[StoredRows, ...]:
+        with self._lock:
+            if self._latest is None or self._latest[0][:3] != state[:3]:
+                counts = (state.folded, state.full)
+                stored = tuple(
+                    files.stored(count) for files, count in zip(self._files(state), counts, strict=True)
+                )
+                self._latest = (state, stored)
+            return self._latest[1]
+
+    def _files(self, state: State) -> tuple[SignatureFiles, ...]:
+        return tuple(
+            SignatureFiles(self.folder, layout, state.generation) for layout in layouts(self._scheme)
+        )
+
+
+class _Picking:
+    """The choice of candidates from the rows found near: of records that are still there and wanted."""
+
+    def __init__(self, snapshot: _Snapshot, where: Filter | None) -> None:
+        self._snapshot = snapshot
+        self._where = where
+        self._ids: dict[int, str | None] = {}
+
+    def candidates(self, near: Sequence[Near], queries: int, limit: int | None) -> list[list[Candidate]]:
+        """For each query the rows of the nearest records, best first."""
+        kinds = np.repeat(np.arange(len(near)), [len(part.rows) for part in near])
+        rows, asking = (
+            np.concatenate([getattr(part, name) for part in near]) for name in ("rows", "queries")
+        )
+        apart = np.concatenate([part.distances for part in near])
+        headers = [part.stored.headers(part.rows) for part in near]
+        numbers, positions = (np.concatenate(column) for column in zip(*headers, strict=True))
+        order = np.lexsort((rows, kinds, apart, asking))
+        ends = np.searchsorted(asking[order], np.arange(queries + 1))
+        picked = [
+            self._pick(order[start:end], numbers, limit)
+            for start, end in zip(ends[:-1], ends[1:], strict=True)
+        ]
+        every = np.unique(np.concatenate([order[:0], *picked]))
+        signatures: dict[int, npt.NDArray[np.int8]] = {}
+        for kind, part in enumerate(near):
+            these = every[kinds[every] == kind]
+            read = part.stored.layout.unpack(part.stored.read(rows[these]))
+            signatures.update(zip(these.tolist(), read, strict=True))
         return [
-            Record(
-                id,
-                tuple(views[number]),
-                path,
-                json.loads(metadata),
-                datetime.fromisoformat(timestamp) if timestamp else None,
-            )
-            for number, id, path, metadata, timestamp in rows
+            [
+                Candidate(self._ids[int(numbers[i])] or "", int(positions[i]), signatures[i])
+                for i in chosen.tolist()
+            ]
+            for chosen in picked
         ]
 
-    def _chosen(self, database: sqlite3.Connection, where: Filter) -> list[int]:
-        """Numbers of the records that a filter is true of."""
-        rows: Iterable[tuple[int, str]] = database.execute("SELECT number, metadata FROM records")
-        return [number for number, metadata in rows if where.matches(json.loads(metadata))]
+    def _pick(self, order: Ints, numbers: Ints, limit: int | None) -> Ints:
+        """Of one query's rows, nearest first, all those of the first `limit` records."""
+        wanted = len(order) if limit is None else limit
+        records: dict[int, None] = {}
+        for start in range(0, len(order), max(wanted, _CHUNK)):
+            if len(records) >= wanted:
+                break
+            part = numbers[order[start : start + max(wanted, _CHUNK)]]
+            self._look_up(np.unique(part).tolist())
+            records.update(dict.fromkeys(number for number in part.tolist() if self._ids[number] is not None))
+        return order[np.isin(numbers[order], list(records)[:wanted])]
+
+    def _look_up(self, numbers: Sequence[int]) -> None:
+        """Learn which of these records are there, and whether the filter is true of them."""
+        unknown = [number for number in numbers if number not in self._ids]
+        self._ids.update(dict.fromkeys(unknown))
+        for row in map(Row._make, _select(self._snapshot.database, _BY_NUMBER, unknown)):
+            _check_row(row)
+            if self._where is None or self._where.matches(json.loads(row.metadata or "null")):
+                self._ids[row.number] = row.id
+
+
+_BY_NUMBER = f"SELECT {COLUMNS} FROM records WHERE number IN ({{}})"
+
+
+def _records(snapshot: _Snapshot, rows: Sequence[Row]) -> list[Record]:
+    """The records of rows of the catalogue, with their signatures."""
+    for row in rows:
+        _check_row(row)
+    addresses = [(place, row.number, k) for row in rows for k, place in enumerate(row.places())]
+    signatures: dict[int, npt.NDArray[np.int8]] = {}
+    for kind, stored in enumerate(snapshot.stored):
+        own = np.array([address for address in addresses if address[0] % 2 == kind], np.int64).reshape(-1, 3)
+        at = own[:, 0] // 2
+        if len(at) and at.max() >= len(stored.rows):
+            raise StorageError("the index is damaged: its catalogue names a signature that is not there")
+        found = stored.layout.unpack(stored.read(at))
+        numbers, positions = stored.headers(at)
+        if not (np.array_equal(numbers, own[:, 1]) and np.array_equal(positions, own[:, 2])):
+            raise StorageError("the index is damaged: its catalogue names the signature of another record")
+        signatures.update(zip(own[:, 0].tolist(), found, strict=True))
+    return [_record(row, signatures) for row in rows]
+
+
+def _record(row: Row, signatures: Mapping[int, npt.NDArray[np.int8]]) -> Record:
+    boxes = [(row.number, WHOLE)] if row.views is None else json.loads(row.views)
+    return Record(
+        row.id,
+        tuple(View(signatures[place], Box(*box)) for place, box in boxes),
+        row.path,
+        json.loads(row.metadata or "null"),
+        row.when(),
+    )
+
+
+def _check_row(row: Row) -> None:
+    if not row.sound:
+        raise StorageError(
+            f"the catalogue is damaged: the record {row.id!r} is not what was written; "
+            "'sigsearch check' says what can be saved"
+        )
+
+
+def _views(record: Record, places: list[int]) -> list[Any] | None:
+    """What the catalogue keeps of a record's views: nothing of the usual one."""
+    if len(record.views) == 1 and record.views[0].box == WHOLE:
+        return None
+    return [[place, view.box] for place, view in zip(places, record.views, strict=True)]
+
+
+def _numbers(database: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
+    """The numbers of the records of these ids that are there."""
+    return dict(_select(database, "SELECT id, number FROM records WHERE id IN ({})", ids))
 
 
 def _select(database: sqlite3.Connection, query: str, keys: Sequence[str | int]) -> Iterator[tuple[Any, ...]]:
@@ -224,39 +541,28 @@ def _select(database: sqlite3.Connection, query: str, keys: Sequence[str | int])
         yield from database.execute(query.format(", ".join("?" * len(chunk))), chunk)
 
 
-class _Matrix:
-    """All signatures of a file in memory, read again when anybody has written."""
-
-    def __init__(self, length: int) -> None:
-        self._length = length
-        self._state: tuple[int, int] | None = None
-        self.records = np.empty(0, np.int64)
-        self.positions = np.empty(0, np.int64)
-        self.stored = np.empty((0, length), np.int8)
-
-    def load(self, database: sqlite3.Connection) -> None:
-        # data_version changes with what other connections commit, total_changes with what ours does.
-        state = (database.execute("PRAGMA data_version").fetchone()[0], database.total_changes)
-        if state == self._state:
-            return
-        rows = database.execute("SELECT record, position, signature FROM views").fetchall()
-        self.records = np.array([row[0] for row in rows], np.int64)
-        self.positions = np.array([row[1] for row in rows], np.int64)
-        self.stored = np.frombuffer(b"".join(row[2] for row in rows), np.int8).reshape(-1, self._length)
-        self._state = state
+@contextmanager
+def _errors(folder: Path) -> Iterator[None]:
+    """Say what a file system or SQLite complains of."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageError(f"{folder}: {error}; what was stored before is intact") from error
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: {error.strerror or error}; what was stored before is intact"
+        ) from error
 
 
-def _within_limit(records: npt.NDArray[np.int64], limit: int | None) -> npt.NDArray[np.int64]:
-    """Of views in order of distance, those of the first `limit` different records."""
-    every = np.arange(len(records))
-    if limit is None or len(records) <= limit:
-        return every
-    first = np.sort(np.unique(records, return_index=True)[1])[:limit]
-    return every[np.isin(records, records[first])]
+def _processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _path(location: str) -> Path:
+def _folder(location: str) -> Path:
     if location.lower().startswith("file://"):
         location = url2pathname(location[len("file://") :])
     path = Path(location).expanduser()
-    return path / FOLDER_FILE if path.is_dir() else path
+    if path.is_dir() and not (path / catalogue.NAME).exists() and any(path.iterdir()):
+        return path / FOLDER_NAME
+    return path

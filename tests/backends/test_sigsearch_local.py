@@ -1,5 +1,6 @@
 """The embedded backend against the conformance suite, and its own: other files, crashes, processes."""
 
+import errno
 import os
 import random
 import shutil
@@ -15,14 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sigsearch_local import schema
-from sigsearch_local.backend import FOLDER_FILE, LocalBackend
+from sigsearch_local import catalogue, leaves
+from sigsearch_local.backend import FOLDER_NAME, LocalBackend
+from sigsearch_local.files import SignatureFiles
 
 import sigsearch
 from sigsearch.backend import Outcome
 from sigsearch.errors import (
     FormatVersionError,
     IndexNotFoundError,
+    InputError,
     NotAnIndexError,
     SchemeMismatchError,
     StorageError,
@@ -66,12 +69,17 @@ def filled(path, open_local):
     return path
 
 
+def contents(folder):
+    """All files of a folder and below, with what is in them."""
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
 @contextmanager
 def left_as_it_is(folder):
     """Fail unless all files of a folder are, byte for byte, what they were."""
-    before = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    before = contents(folder)
     yield
-    after = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    after = contents(folder)
     assert {name: len(data) for name, data in after.items()} == {n: len(d) for n, d in before.items()}
     assert after == before
 
@@ -79,29 +87,30 @@ def left_as_it_is(folder):
 # Where the index is
 
 
-def test_a_folder_holds_the_index_in_a_file_of_its_own(tmp_path):
+def test_an_index_in_a_folder_of_other_things_has_a_folder_of_its_own(tmp_path):
     (tmp_path / "photo.jpg").write_bytes(b"a photo")
     with sigsearch.open(tmp_path) as index:
         index.add(id="a", signature=make_signature(1))
-    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([FOLDER_FILE, "photo.jpg"])
-    with sigsearch.open(tmp_path / FOLDER_FILE, create=False) as index:
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([FOLDER_NAME, "photo.jpg"])
+    with sigsearch.open(tmp_path / FOLDER_NAME, create=False) as index:
         assert index.count() == 1
+
+
+def test_an_empty_folder_becomes_an_index(path):
+    path.mkdir()
+    with pytest.raises(IndexNotFoundError, match=r"index\.sig"):
+        sigsearch.open(path, create=False)
+    assert list(path.iterdir()) == []
+    with sigsearch.open(path) as index:
+        assert index.count() == 0
+    assert (path / catalogue.NAME).is_file()
 
 
 @pytest.mark.parametrize("form", ["file://{}", "FILE://{}"])
 def test_a_file_url_is_a_path(tmp_path, form):
     url = (tmp_path / "a b.sig").as_uri().removeprefix("file://")
     with sigsearch.open(form.format(url)):
-        assert (tmp_path / "a b.sig").exists()
-
-
-def test_an_empty_file_becomes_an_index(path):
-    path.touch()
-    with pytest.raises(IndexNotFoundError, match=r"index\.sig"):
-        sigsearch.open(path, create=False)
-    assert path.read_bytes() == b""
-    with sigsearch.open(path) as index:
-        assert index.count() == 0
+        assert (tmp_path / "a b.sig").is_dir()
 
 
 @pytest.mark.parametrize("parent", ["missing", "missing/too", "file"])
@@ -112,10 +121,18 @@ def test_no_folder_is_made_for_an_index(tmp_path, parent):
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True])
+def test_threads_are_a_whole_number_of_at_least_one(path, threads):
+    with pytest.raises(InputError, match="wanted threads as a whole number of at least 1"):
+        sigsearch.open(path, threads=threads)
+    assert not path.exists()
+
+
 # What is there is not an index of ours
 
 
 @pytest.mark.parametrize("create", [True, False])
+@pytest.mark.parametrize("inside", [False, True])
 @pytest.mark.parametrize(
     "content",
     [
@@ -124,10 +141,20 @@ def test_no_folder_is_made_for_an_index(tmp_path, parent):
         pytest.param(bytes(10_000), id="zeros"),
     ],
 )
-def test_another_file_is_refused_and_left_as_it_is(path, content, create):
-    path.write_bytes(content)
-    with left_as_it_is(path.parent), pytest.raises(NotAnIndexError, match=r"index\.sig is not a sigsearch"):
+def test_another_file_is_refused_and_left_as_it_is(path, content, inside, create):
+    if inside:
+        path.mkdir()
+        (path / catalogue.NAME).write_bytes(content)
+    else:
+        path.write_bytes(content)
+    with left_as_it_is(path.parent), pytest.raises(NotAnIndexError, match=r"index\.sig.* is not a sigsearch"):
         sigsearch.open(path, create=create)
+
+
+def test_an_empty_file_is_no_index_and_left_as_it_is(path):
+    path.touch()
+    with left_as_it_is(path.parent), pytest.raises(NotAnIndexError, match="which is a folder"):
+        sigsearch.open(path)
 
 
 def test_a_jpeg_is_refused_and_left_as_it_is(path, mona_lisa):
@@ -138,11 +165,12 @@ def test_a_jpeg_is_refused_and_left_as_it_is(path, mona_lisa):
 
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
 def test_another_programs_database_is_refused_and_left_as_it_is(path, journal):
-    with closing(sqlite3.connect(path)) as database:
+    path.mkdir()
+    with closing(sqlite3.connect(path / catalogue.NAME)) as database:
         database.execute(f"PRAGMA journal_mode = {journal}")
         database.execute("CREATE TABLE records (id TEXT)")
         database.commit()
-    with left_as_it_is(path.parent), pytest.raises(NotAnIndexError, match="another program's database"):
+    with left_as_it_is(path), pytest.raises(NotAnIndexError, match="another program's database"):
         sigsearch.open(path)
 
 
@@ -150,37 +178,37 @@ def test_the_log_of_another_programs_crash_is_left_for_it_to_recover(tmp_path):
     """SQLite would move the log into the database and delete it, as whoever opens it does."""
     crashed = tmp_path / "crashed"
     crashed.mkdir()
-    with closing(sqlite3.connect(tmp_path / "other.sqlite", isolation_level=None)) as database:
+    name = catalogue.NAME
+    with closing(sqlite3.connect(tmp_path / name, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("CREATE TABLE precious (thing TEXT)")
-        for name in ("other.sqlite", "other.sqlite-wal"):
-            shutil.copy(tmp_path / name, crashed)
+        for file in (name, f"{name}-wal"):
+            shutil.copy(tmp_path / file, crashed)
     with left_as_it_is(crashed), pytest.raises(NotAnIndexError):
-        sigsearch.open(crashed / "other.sqlite")
+        sigsearch.open(crashed)
 
 
 def test_the_mark_of_an_index_stands_in_the_file_as_soon_as_it_is_made(path, open_local):
     open_local()
-    assert path.read_bytes()[68:72] == b"SIGS"
+    assert (path / catalogue.NAME).read_bytes()[68:72] == b"SIGS"
 
 
-def test_a_newer_format_is_refused_and_left_as_it_is(filled):
-    with closing(sqlite3.connect(filled)) as database:
-        database.execute(f"PRAGMA user_version = {schema.FORMAT_VERSION + 1}")
-    with left_as_it_is(filled.parent), pytest.raises(FormatVersionError, match="has format version 2"):
+def test_a_newer_format_is_refused_with_both_named_and_left_as_it_is(filled):
+    with closing(sqlite3.connect(filled / catalogue.NAME)) as database:
+        database.execute(f"PRAGMA user_version = {catalogue.FORMAT_VERSION + 1}")
+    with left_as_it_is(filled), pytest.raises(FormatVersionError, match=r"has format version 3, .* reads 2"):
         sigsearch.open(filled)
 
 
-@pytest.mark.parametrize("kept", [100, 4096, 5000, 0.5, 0.99])
-def test_a_truncated_index_is_said_to_be_damaged_and_left_as_it_is(filled, kept):
-    data = filled.read_bytes()
-    filled.write_bytes(data[: kept if kept > 1 else int(len(data) * kept)])
+def test_the_first_format_which_was_a_file_is_refused_and_left_as_it_is(path):
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA application_id = {catalogue.APPLICATION_ID}")
+        database.execute("CREATE TABLE records (id TEXT)")
     with (
-        left_as_it_is(filled.parent),
-        pytest.raises(StorageError, match=r"index\.sig.*malformed"),
-        sigsearch.open(filled) as index,
+        left_as_it_is(path.parent),
+        pytest.raises(FormatVersionError, match="has format version 1, .* reads 2"),
     ):
-        list(index.scan())
+        sigsearch.open(path)
 
 
 def test_an_index_of_another_scheme_is_refused_with_both_named(path):
@@ -205,7 +233,8 @@ def readonly_folder():
         folder = Path(name)
         with sigsearch.open(folder / "index.sig") as index:
             index.add(id="a", signature=make_signature(1))
-        folder.chmod(0o555)
+        for each in (folder, folder / "index.sig"):
+            each.chmod(0o555)
         if user == 0:
             os.seteuid(65534)
         try:
@@ -213,19 +242,32 @@ def readonly_folder():
         finally:
             if user == 0:
                 os.seteuid(user)
-            folder.chmod(0o755)
+            for each in (folder, folder / "index.sig"):
+                each.chmod(0o755)
 
 
-def test_a_folder_that_may_not_be_written_is_a_storage_error(readonly_folder):
+def test_an_index_that_may_not_be_written_can_be_searched(readonly_folder):
     # Not by sigsearch.open: whoever root has become may not be able to read what is installed.
     def open_local(name):
         return LocalBackend.open(str(readonly_folder / name), scheme=DEFAULT_SCHEME, create=True, options={})
 
     with left_as_it_is(readonly_folder), pytest.raises(StorageError, match=r"new\.sig"):
         open_local("new.sig")
-    # SQLite needs a file beside the index even to read it.
-    with left_as_it_is(readonly_folder), pytest.raises(StorageError, match=r"index\.sig"):
-        open_local("index.sig")
+    with left_as_it_is(readonly_folder):
+        backend = open_local("index.sig")
+        assert backend.count() == 1
+        signature = make_signature(1)[np.newaxis]
+        [[found]] = backend.candidates(signature, where=None, cutoff=0.1, limit=None)
+        assert found.id == "a"
+        assert list(backend.check()) == []
+        for change in (
+            lambda: backend.add([make_record("b")], replace=False),
+            lambda: backend.delete(["a"]),
+            backend.compact,
+        ):
+            with pytest.raises(StorageError, match="it is read-only"):
+                change()
+        backend.close()
 
 
 # Batches that fail
@@ -233,57 +275,85 @@ def test_a_folder_that_may_not_be_written_is_a_storage_error(readonly_folder):
 
 @pytest.fixture
 def interrupted(monkeypatch):
-    """Make the fourth record of the next batch fail with the error given."""
+    """Make the next call of something fail with the error given, as late as it can."""
 
-    def interrupt(error):
-        real, calls = LocalBackend._add, []
+    def interrupt(owner, name, error):
+        real = getattr(owner, name)
 
-        def add(self, *args):
-            calls.append(args)
-            if len(calls) == 4:
-                raise error
-            return real(self, *args)
+        def fail(*args, **options):
+            real(*args, **options)
+            monkeypatch.undo()
+            raise error
 
-        monkeypatch.setattr(LocalBackend, "_add", add)
+        monkeypatch.setattr(owner, name, fail)
 
     return interrupt
 
 
+@pytest.mark.parametrize(("owner", "name"), [(SignatureFiles, "append"), (leaves, "add"), (os, "fsync")])
 @pytest.mark.parametrize(
-    "error", [KeyboardInterrupt(), MemoryError(), sqlite3.OperationalError("disk I/O error")]
+    "error",
+    [
+        KeyboardInterrupt(),
+        MemoryError(),
+        sqlite3.OperationalError("disk I/O error"),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+    ids=lambda error: type(error).__name__,
 )
-def test_a_batch_that_fails_halfway_changes_nothing(open_local, interrupted, error):
+def test_a_batch_that_fails_halfway_changes_nothing(open_local, interrupted, owner, name, error):
     backend = open_local()
     backend.add(make_records(3), replace=False)
-    interrupted(error)
-    changed = [make_record(f"record-{i}", seed=i) for i in range(6)]
-    with pytest.raises(StorageError if isinstance(error, sqlite3.Error) else type(error)):
+    changed = [make_record(f"record-{i}", seed=i, metadata={"new": i}) for i in range(600)]
+    interrupted(owner, name, error)
+    with pytest.raises(StorageError if isinstance(error, (sqlite3.Error, OSError)) else type(error)):
         backend.add(changed, replace=True)
     for at in (backend, open_local()):
         assert sorted(record.id for record in at.scan()) == ["record-0", "record-1", "record-2"]
         for found, record in zip(at.get([f"record-{i}" for i in range(3)]), make_records(3), strict=True):
             check_same(found, record)
         assert at.candidates(make_signature(4)[np.newaxis], where=None, cutoff=0.3, limit=1) == [[]]
-    assert backend.add(changed, replace=True) == [Outcome.REPLACED] * 3 + [Outcome.ADDED] * 3
+        assert at.count(sigsearch.Exists("new")) == 0
+        assert list(at.check()) == []
+    assert backend.add(changed, replace=True) == [Outcome.REPLACED] * 3 + [Outcome.ADDED] * 597
+    assert list(backend.check()) == []
+    check_same(backend.get(["record-4"])[0], changed[4])
 
 
-def test_a_full_disk_is_a_storage_error_and_changes_nothing(open_local):
+def test_a_compaction_that_fails_halfway_changes_nothing(open_local, path, interrupted):
+    backend = open_local()
+    backend.add(make_records(300), replace=False)
+    backend.delete([f"record-{i}" for i in range(0, 300, 2)])
+    files = contents(path)
+    interrupted(SignatureFiles, "append", OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(StorageError, match="No space left"):
+        backend.compact()
+    assert contents(path).keys() == files.keys()
+    assert list(backend.check()) == []
+    assert backend.count() == 150
+    backend.compact()
+    assert backend.info()["dead"] == 0
+    assert list(backend.check()) == []
+
+
+def test_a_full_catalogue_is_a_storage_error_and_changes_nothing(open_local):
     backend = open_local()
     backend.add(make_records(3), replace=False)
-    database = backend._open_database
-    pages = database.execute("PRAGMA page_count").fetchone()[0]
+    with backend._connection() as database:
+        pages = database.execute("PRAGMA page_count").fetchone()[0]
+    [database] = backend._idle
     database.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(StorageError, match="full"):
-        backend.add(make_records(100, first=3), replace=False)
+        backend.add(make_records(600, first=3), replace=False)
     assert backend.count() == 3
     database.execute("PRAGMA max_page_count = 1000000")
-    assert backend.add(make_records(100, first=3), replace=False) == [Outcome.ADDED] * 100
+    assert backend.add(make_records(600, first=3), replace=False) == [Outcome.ADDED] * 600
 
 
 def test_a_writer_that_waits_too_long_for_another_says_so(path, open_local, monkeypatch):
-    monkeypatch.setattr(schema, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(catalogue, "BUSY_TIMEOUT", 0.05)
     backend = open_local()
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(path / catalogue.NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StorageError, match="locked"):
             backend.add(make_records(1), replace=False)
@@ -332,11 +402,11 @@ def test_many_may_make_one_index_at_the_same_moment(path, open_local):
 
 def test_an_index_left_without_its_log_mode_is_opened_as_any_other(filled, open_local):
     """A process killed between making it and switching leaves it so."""
-    with closing(sqlite3.connect(filled)) as database:
+    with closing(sqlite3.connect(filled / catalogue.NAME)) as database:
         assert database.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
     backend = open_local(create=False)
     assert backend.count() == 60
-    with closing(sqlite3.connect(filled)) as database:
+    with closing(sqlite3.connect(filled / catalogue.NAME)) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
@@ -412,8 +482,7 @@ def test_what_was_acknowledged_survives_a_killed_process_and_nothing_is_half_the
         assert set(told) <= numbers <= set(range(len(told) + 1))
         assert backend.add([make_record(f"after {name}")], replace=False) == [Outcome.ADDED]
         backend.close()
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert list(open_local(create=False).check()) == []
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs kill -9, which this system does not have")
@@ -432,17 +501,20 @@ def test_a_process_killed_while_it_makes_an_index_leaves_no_wall(tmp_path, open_
 
 def test_what_a_killed_process_left_half_made_is_made_again(path, open_local):
     """Killed in the middle of the first commit: the marks are in the file, and a journal undoes them."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+    half_made = path.parent / "half.sig"
+    half_made.mkdir()
+    unfinished = path.parent / "unfinished.sqlite"
+    with closing(sqlite3.connect(unfinished, isolation_level=None)) as database:
         database.execute("PRAGMA cache_size = 1")  # so that pages are written before the commit
         database.execute("BEGIN IMMEDIATE")
         for number in range(50):
             database.execute(f"CREATE TABLE t{number} (a TEXT)")
-        half_made = path.parent / "half.sig"
-        shutil.copy(path, half_made)
-        shutil.copy(f"{path}-journal", f"{half_made}-journal")
+        for ending in ("", "-journal"):
+            shutil.copy(f"{unfinished}{ending}", half_made / f"{catalogue.NAME}{ending}")
     open_local()
-    with half_made.open("r+b") as file:
-        file.write(path.read_bytes()[:4096])  # the first page is the first that a commit writes
+    with (half_made / catalogue.NAME).open("r+b") as file:
+        # The first page is the first that a commit writes.
+        file.write((path / catalogue.NAME).read_bytes()[:4096])
     with pytest.raises(IndexNotFoundError):
         open_local(create=False, at=half_made)
     assert open_local(at=half_made).add(make_records(2), replace=False) == [Outcome.ADDED] * 2
@@ -452,7 +524,7 @@ def test_what_a_killed_process_left_half_made_is_made_again(path, open_local):
 def test_an_index_that_does_not_say_its_scheme_is_damaged(tmp_path, damage):
     path = tmp_path / "index.sig"
     sigsearch.open(path).close()
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+    with closing(sqlite3.connect(path / catalogue.NAME, isolation_level=None)) as database:
         database.execute(damage)
     with pytest.raises(StorageError, match="damaged: it does not say with which scheme"):
         sigsearch.open(path)
