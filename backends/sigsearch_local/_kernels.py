@@ -8,12 +8,12 @@ form. Everything is counted in whole numbers and the bounds are true bounds: not
 """
 
 import operator
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, models, overload, register_model
+from numba import extending, types
 
 from sigsearch.jit import helper, kernel
 
@@ -29,6 +29,10 @@ ORDER_WORDS: Final = BLOCK // 8
 """Words of a block that say, in a byte for each place, which of its rows stands there."""
 
 Array = np.ndarray[Any, Any]
+
+# Numba's decorators make something else of a function than types can say.
+intrinsic: Callable[[Callable[..., Any]], Any] = extending.intrinsic
+overload: Callable[..., Callable[[Callable[..., Any]], Any]] = extending.overload
 
 _ONES = np.full(LANES, ~np.uint64(0))
 
@@ -50,7 +54,7 @@ _FOUND: Any = types.Tuple((types.int64[:, ::1], types.float64[::1]))  # type: ig
 # the operators are numpy's.
 
 
-class _Bits256(types.Type):  # type: ignore[misc]
+class _Bits256(types.Type):
     """The type of 256 bits."""
 
     def __init__(self) -> None:
@@ -61,21 +65,22 @@ _BITS = _Bits256()
 _VECTOR = ir.VectorType(ir.IntType(64), LANES)
 
 
-@register_model(_Bits256)
-class _Bits256Model(models.PrimitiveModel):  # type: ignore[misc]
+@extending.register_model(_Bits256)
+class _Bits256Model(extending.models.PrimitiveModel):
     def __init__(self, manager: Any, bits: Any) -> None:
-        super().__init__(manager, bits, _VECTOR)
+        super().__init__(manager, bits, _VECTOR)  # type: ignore[no-untyped-call]
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, start: Any, pointed: Any) -> Any:
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [start]), pointed.as_pointer())
+def _pointer(context: Any, builder: Any, signature: Any, arguments: Any, pointed: Any) -> Any:
+    """Of the first two arguments, an array and a place in it."""
+    data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+    return builder.bitcast(builder.gep(data, [arguments[1]]), pointed.as_pointer())
 
 
 @intrinsic
 def _load_bits(_context: Any, array: Any, start: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], *arguments, _VECTOR)
+        pointer = _pointer(context, builder, signature, arguments, _VECTOR)
         loaded = builder.load(pointer)
         loaded.align = 8
         return loaded
@@ -86,7 +91,7 @@ def _load_bits(_context: Any, array: Any, start: Any) -> Any:
 @intrinsic
 def _store_bits(_context: Any, array: Any, start: Any, bits: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], *arguments[:2], _VECTOR)
+        pointer = _pointer(context, builder, signature, arguments, _VECTOR)
         builder.store(arguments[2], pointer).align = 8
         return context.get_dummy_value()
 
@@ -97,7 +102,7 @@ def _store_bits(_context: Any, array: Any, start: Any, bits: Any) -> Any:
 def _fetch_line(_context: Any, array: Any, start: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         byte, number = ir.IntType(8), ir.IntType(32)
-        pointer = _pointer(context, builder, signature.args[0], *arguments, byte)
+        pointer = _pointer(context, builder, signature, arguments, byte)
         prefetch = builder.module.declare_intrinsic(
             "llvm.prefetch", [], ir.FunctionType(ir.VoidType(), [byte.as_pointer(), number, number, number])
         )
@@ -207,7 +212,7 @@ def unpack(
 
 
 @helper
-def _square(row: Array) -> int:
+def _square(row: Array) -> Any:
     """The squared norm of a row's signature: the lower half of its last word."""
     return np.int64(row[row.shape[0] - 1] & np.uint64(0xFFFFFFFF))
 
@@ -376,7 +381,7 @@ def _reaching(total: Array, slices: int, lane: int, threshold: int) -> Any:
 
 
 @helper
-def _product(rows: Array, i: int, tables: Array, p: int, bits: int) -> int:
+def _product(rows: Array, i: int, tables: Array, p: int, bits: int) -> Any:
     """The scalar product of a row with a query, whose table has it for every code at every place."""
     a_word = 64 // bits
     mask = np.uint64((1 << bits) - 1)

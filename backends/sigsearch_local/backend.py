@@ -6,10 +6,11 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.request import url2pathname
@@ -441,10 +442,7 @@ class _Picking:
         numbers, positions = (np.concatenate(column) for column in zip(*headers, strict=True))
         order = np.lexsort((rows, kinds, apart, asking))
         ends = np.searchsorted(asking[order], np.arange(queries + 1))
-        picked = [
-            self._pick(order[start:end], numbers, limit)
-            for start, end in zip(ends[:-1], ends[1:], strict=True)
-        ]
+        picked = [self._pick(order[start:end], numbers, limit) for start, end in pairwise(ends.tolist())]
         every = np.unique(np.concatenate([order[:0], *picked]))
         signatures: dict[int, npt.NDArray[np.int8]] = {}
         for kind, part in enumerate(near):

@@ -10,7 +10,6 @@ rows that the catalogue counts are there.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sigsearch.errors import StorageError
-from sigsearch_local.layout import BLOCK, Layout, Rows
+from sigsearch_local.layout import BLOCK, Layout, Rows, block_checksum
 
 Blocks = npt.NDArray[np.uint64]
 
@@ -169,12 +168,13 @@ class StoredRows:
 
     def squares(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The squared norms of some rows."""
-        return (self.rows[rows, -1] & np.uint64(0xFFFF_FFFF)).astype(np.int64)
+        words: npt.NDArray[np.uint64] = self.rows[rows, -1]
+        return (words & np.uint64(0xFFFF_FFFF)).astype(np.int64)
 
     def damaged_blocks(self, first: int = 0) -> Iterator[int]:
         """The blocks, from that one on, that are not what was written: a search would miss something."""
         for number, block in enumerate(self.blocks[first:], first):
-            if zlib.crc32(block[:-1]) != block[-1]:
+            if block_checksum(block) != block[-1]:
                 yield number
 
 
@@ -185,7 +185,7 @@ def _write(path: Path, offset: int, data: npt.NDArray[np.uint64]) -> None:
         _sync_folder(path.parent)
     with path.open("r+b", buffering=0) as file:
         file.seek(offset)
-        rest = memoryview(data.astype(_WORD, copy=False)).cast("B")
+        rest = data.astype(_WORD, copy=False).data.cast("B")
         while len(rest):
             rest = rest[file.write(rest) :]
         os.fsync(file.fileno())

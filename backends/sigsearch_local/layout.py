@@ -9,7 +9,6 @@ the *full* layout. Which of the two is decided for each signature, and nothing i
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Final
@@ -106,7 +105,7 @@ class Layout:
 
     @property
     def block_words(self) -> int:
-        """Words of a block, whose last is a checksum; a multiple of 8, so that no plane lies across two lines."""
+        """Words of a block, the last a checksum: a multiple of 8, so that no plane is in two cache lines."""
         return -(-(self.extremes + LANES + 1) // 8) * 8
 
     @property
@@ -126,12 +125,12 @@ class Layout:
         taken: npt.NDArray[np.bool_] = _kernels().folds(signatures, self.forward, self.backward, self.border)
         return taken
 
-    def pack(self, signatures: npt.NDArray[np.int8], firsts: Sequence[int], positions: Sequence[int]) -> Rows:
+    def pack(self, signatures: npt.NDArray[np.int8], firsts: Positions, positions: Positions) -> Rows:
         """Rows of signatures that the layout takes."""
         rows = np.zeros((len(signatures), self.row_words), np.uint64)
         if len(rows):
             _kernels().pack(signatures, self.forward, self.levels, self.group, self.bits, rows)
-        rows[:, -2] = np.array(firsts, np.uint64) | np.array(positions, np.uint64) << np.uint64(48)
+        rows[:, -2] = firsts.astype(np.uint64) | positions.astype(np.uint64) << np.uint64(48)
         wide = signatures.astype(np.int32)
         rows[:, -1] = np.einsum("ij,ij->i", wide, wide).astype(np.uint64)
         rows[:, -1] |= _checksums(rows) << np.uint64(32)
@@ -146,7 +145,8 @@ class Layout:
 
     def sound(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """Which rows have the checksum that they should have."""
-        return rows[:, -1] >> np.uint64(32) == _checksums(rows)
+        kept: npt.NDArray[np.uint64] = rows[:, -1] >> np.uint64(32)
+        return np.equal(kept, _checksums(rows))
 
     def unpack(self, rows: Rows) -> npt.NDArray[np.int8]:
         """The signatures of rows, shape (n, length)."""
@@ -164,7 +164,7 @@ class Layout:
         for number, block in enumerate(blocks):
             part = rows[BLOCK * number : BLOCK * (number + 1)]
             _kernels().lay_block(part, self.values, self.planes, self.levels, self.group, self.bits, block)
-            block[-1] = zlib.crc32(block[:-1])
+            block[-1] = block_checksum(block)
         return blocks
 
 
@@ -196,6 +196,11 @@ def _opposites(grid: int) -> tuple[Positions, Positions]:
     ]
     forward, backward = np.array(pairs, np.int64).T.copy()
     return forward, backward
+
+
+def block_checksum(block: npt.NDArray[np.uint64]) -> int:
+    """Of all of a block but the place of the checksum, its last word."""
+    return zlib.crc32(block[:-1].data)
 
 
 def _checksums(rows: Rows) -> npt.NDArray[np.uint64]:

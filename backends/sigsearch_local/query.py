@@ -93,7 +93,10 @@ class Queries:
         query = every if self.layout.planes == 2 else np.maximum(counted, 0).sum(axis=1)
         worst = levels * np.abs(self.weights - counted).sum(axis=1)
         filling = self.planes[2] @ self.factors.T
-        return np.stack([worst - query, worst + levels * every], axis=1) + [-1, 1] * filling
+        constants: Ints = np.stack(
+            [worst - query - filling[:, 0], worst + levels * every + filling[:, 1]], axis=1
+        )
+        return constants
 
     @property
     def slices(self) -> int:

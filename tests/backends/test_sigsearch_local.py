@@ -206,7 +206,7 @@ def test_the_first_format_which_was_a_file_is_refused_and_left_as_it_is(path):
         database.execute("CREATE TABLE records (id TEXT)")
     with (
         left_as_it_is(path.parent),
-        pytest.raises(FormatVersionError, match="has format version 1, .* reads 2"),
+        pytest.raises(FormatVersionError, match=r"has format version 1, .* reads 2"),
     ):
         sigsearch.open(path)
 
