@@ -277,6 +277,19 @@ def _full_add(a: Any, b: Any, c: Any) -> Any:
 
 
 @helper
+def _ripple(carry: Any, s5: Any, s6: Any, s7: Any, s8: Any, s9: Any, s10: Any, s11: Any, s12: Any) -> Any:
+    """Add a carry to the upper slices of a sum."""
+    s5, carry = s5 ^ carry, s5 & carry
+    s6, carry = s6 ^ carry, s6 & carry
+    s7, carry = s7 ^ carry, s7 & carry
+    s8, carry = s8 ^ carry, s8 & carry
+    s9, carry = s9 ^ carry, s9 & carry
+    s10, carry = s10 ^ carry, s10 & carry
+    s11, carry = s11 ^ carry, s11 & carry
+    return s5, s6, s7, s8, s9, s10, s11, s12 ^ carry
+
+
+@helper
 def _count(
     blocks: Array, base: Any, offsets: Array, bounds: Array, sums: Array, lines: Any, ahead: int
 ) -> Any:
@@ -294,6 +307,7 @@ def _count(
         s12, s11, s10, s9, s8, s7, s6 = s11, s10, s9, s8, s7, s6, s5
         s5, s4, s3, s2, s1, s0 = s4, s3, s2, s1, s0, zero
         flip = zero
+        held, holding = zero, False  # every other carry waits for the next, so that both are added at once
         for sign in range(2):
             for start in range(bounds[w, sign], bounds[w, sign + 1], INPUTS):
                 for _ in range(ahead):
@@ -320,17 +334,17 @@ def _count(
                 )
                 s1, d2 = _full_add(s1, c1, c2)
                 s2, e2 = _full_add(s2, d1, d2)
-                s3, c = _full_add(s3, e1, e2)
-                s4, c = s4 ^ c, s4 & c
-                s5, c = s5 ^ c, s5 & c
-                s6, c = s6 ^ c, s6 & c
-                s7, c = s7 ^ c, s7 & c
-                s8, c = s8 ^ c, s8 & c
-                s9, c = s9 ^ c, s9 & c
-                s10, c = s10 ^ c, s10 & c
-                s11, c = s11 ^ c, s11 & c
-                s12 = s12 ^ c
+                s3, carry = _full_add(s3, e1, e2)
+                if holding:
+                    s4, carry = _full_add(s4, held, carry)
+                    s5, s6, s7, s8, s9, s10, s11, s12 = _ripple(carry, s5, s6, s7, s8, s9, s10, s11, s12)
+                else:
+                    held = carry
+                holding = not holding
             flip = _load(_ONES, np.uintp(0))
+        if holding:
+            s4, carry = s4 ^ held, s4 & held
+            s5, s6, s7, s8, s9, s10, s11, s12 = _ripple(carry, s5, s6, s7, s8, s9, s10, s11, s12)
     _store(sums, np.uintp(0), s0)
     _store(sums, np.uintp(LANES), s1)
     _store(sums, np.uintp(2 * LANES), s2)

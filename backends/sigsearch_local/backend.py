@@ -33,6 +33,8 @@ FOLDER_NAME = "index.sig"
 """The index of a location that is a folder of other things."""
 _CHUNK = 500
 """Rows asked for at once, and ids in one statement: older SQLites take at most 999."""
+_REMEMBERED = 7
+"""Filters, but one, whose rows are kept for the next search."""
 _MAX_VIEWS = 1 << 16
 _ATTEMPTS = 10
 """To catch the signature files between two compactions."""
@@ -65,6 +67,7 @@ class LocalBackend(Backend):
         self._idle: list[sqlite3.Connection] = []
         self._threads: ThreadPoolExecutor | None = None
         self._latest: tuple[State, tuple[StoredRows, ...]] | None = None
+        self._chosen: dict[tuple[Filter, State], Ints | None] = {}
         self._checked: dict[tuple[int, str], int] = {}
         self._turn = threading.Lock()  # threads write one by one; processes wait for SQLite
         with self._connection() as database:
@@ -229,7 +232,7 @@ class LocalBackend(Backend):
             near = []
             for kind, stored in enumerate(snapshot.stored):
                 self._check_blocks(stored)
-                rows = None if chosen is None else np.sort(chosen[chosen % 2 == kind] // 2)
+                rows = None if chosen is None else chosen[chosen % 2 == kind] // 2
                 near.append(
                     search(
                         stored,
@@ -243,23 +246,19 @@ class LocalBackend(Backend):
             return _Picking(snapshot, where).candidates(near, len(signatures), limit)
 
     def _few(self, snapshot: _Snapshot, where: Filter) -> Ints | None:
-        """The places of the rows that a filter leaves, if they are few."""
-        database = snapshot.database
-        total = snapshot.state.folded + snapshot.state.full
-        numbers = leaves.numbers(database, where)
-        if len(numbers) > total * _FEW:
-            return None
-        several = "SELECT views FROM records WHERE number IN ({}) AND views IS NOT NULL"
-        more = (
-            [
-                place
-                for (views,) in _select(database, several, numbers.tolist())
-                for place, _ in json.loads(views)
-            ]
-            if database.execute("SELECT 1 FROM records WHERE views IS NOT NULL LIMIT 1").fetchone()
-            else []
-        )
-        return np.union1d(numbers, np.array(more, np.int64))
+        """The places of a few rows, among them all that a filter leaves; None if they are not few."""
+        key = (where, snapshot.state)
+        if key not in self._chosen:
+            most = int(_FEW * (snapshot.state.folded + snapshot.state.full))
+            numbers = leaves.few(snapshot.database, where, most)
+            several = "SELECT 1 FROM records WHERE views IS NOT NULL LIMIT 1"
+            if numbers is not None and snapshot.database.execute(several).fetchone():
+                rows = map(Row._make, _select(snapshot.database, _BY_NUMBER, numbers.tolist()))
+                numbers = np.sort(np.array([place for row in rows for place in row.places()], np.int64))
+            with self._lock:
+                # Nothing stored comes to the same state again; of searches alike a few in a row.
+                self._chosen = {**dict(list(self._chosen.items())[-_REMEMBERED:]), key: numbers}
+        return self._chosen[key]
 
     def _check_blocks(self, stored: StoredRows) -> None:
         """Make sure that the blocks not searched before are what was written."""
