@@ -15,7 +15,7 @@ from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sigsearch.errors import InputError
+from sigsearch.errors import BackendError, ClosedError, InputError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -188,6 +188,42 @@ class Backend(ABC):
         """Which of these ids are there. Override it where that is cheaper than `get`."""
         return {record.id for record in self.get(ids) if record is not None}
 
+    def compact(self) -> None:
+        """Give back the space of records that were deleted or replaced.
+
+        Nothing else changes, and readers, scans under way and other processes lose nothing. Override it
+        if deleted records leave something behind; this one has nothing to give back.
+        """
+        self.count()  # raises ClosedError
+
+    def check(self) -> Iterator[str]:
+        """Look for damage, and change nothing.
+
+        A closed backend refuses at the call, not at the first problem. Override it if the store can be
+        damaged in ways that do not show when its records are read, or can tell more of them than the
+        first; this one reads every record by `scan`.
+
+        Yields
+        ------
+        str
+            A problem, in one line: what is damaged, and what of it can be saved. None if all is sound.
+        """
+        try:
+            records = self.scan()
+        except ClosedError:
+            raise
+        except BackendError as error:
+            return iter([str(error)])
+        return _problems(records, self.scheme)
+
+    def salvage(self) -> Iterator[Record]:
+        """Every record that can still be read whole, each once; what is damaged is passed over.
+
+        A closed backend refuses at the call, not at the first record. Override it if records can be read
+        beyond a damaged one; this one is `scan`, and ends where that fails.
+        """
+        return self.scan()
+
     def __enter__(self) -> Self:
         return self
 
@@ -195,6 +231,25 @@ class Backend(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _problems(records: Iterator[Record], scheme: Scheme) -> Iterator[str]:
+    """What is wrong with records, and the error that ends them, if any."""
+    from sigsearch.signatures import as_signatures  # not above: announcing a backend needs no numpy
+
+    try:
+        for record in records:
+            if not record.views:
+                yield f"the record {record.id!r} has lost its signature: add its picture again"
+            for number, view in enumerate(record.views):
+                try:
+                    as_signatures(view.signature, scheme, ndim=1)
+                except InputError as error:
+                    yield f"view {number} of the record {record.id!r}: {error}; add its picture again"
+    except ClosedError:
+        raise
+    except BackendError as error:
+        yield str(error)
 
 
 def refuse_options(options: Mapping[str, Any], known: Iterable[str] = ()) -> None:

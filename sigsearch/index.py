@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -43,9 +43,11 @@ from sigsearch.records import (
     now,
 )
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
-from sigsearch.sources import describe, expand, is_one, known_id, path_of
+from sigsearch.sources import describe, expand, is_one, known_id, path_of, ready_signatures
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sigsearch.images import ImageLike
     from sigsearch.progress import Advance
     from sigsearch.signatures import Signature
@@ -57,6 +59,8 @@ OnConflict: TypeAlias = Literal["error", "skip", "replace"]
 
 ADD_BATCH = 64
 """Pictures read and then stored together: what an interruption costs at most."""
+READY_BATCH = 4096
+"""Ready signatures stored together: they need no reading, so to repeat them costs next to nothing."""
 SEARCH_BATCH = 64
 
 T = TypeVar("T")
@@ -204,9 +208,8 @@ class Index:
         source = image if isinstance(image, (Item, Record)) else Item(image=image)
         if isinstance(source, Record) and signature is not None:
             raise InputError("wanted a Record or a signature, found both")
-        record = self._make_record(
-            replace(source, **{name: value for name, value in given.items() if value is not None})
-        )
+        source = replace(source, **{name: value for name, value in given.items() if value is not None})
+        record = self._make_record(source, known_id(source), self._as_signature, now())
         [outcome] = backend.add([record], replace=on_conflict == "replace")
         if outcome is Outcome.KEPT and on_conflict == "error":
             raise RecordExistsError([record.id])
@@ -241,22 +244,47 @@ class Index:
         _check_on_conflict(on_conflict)
         backend = self._backend
         report = AddReport()
+        failures: list[Failure] = []
         done = 0
         with _progress_bar(sources, on=progress) as (expanded, bar):
-            for batch in _batches(expanded, ADD_BATCH):
-                report = self._add_batch(backend, batch, on_conflict, report)
+            for batch, ready in self._add_batches(expanded):
+                as_signature = self._signature_check(ready)
+                report = self._add_batch(backend, batch, as_signature, on_conflict, report, failures)
                 done += len(batch)
                 for advance in (bar, on_advance):
                     if advance is not None:
                         advance(report, done)
-        return report
+        return replace(report, failures=tuple(failures))
+
+    def _add_batches(self, sources: Iterable[Source]) -> Iterator[tuple[list[Source], list[Any]]]:
+        """Sources in order, until there are enough pictures to read or ready signatures; and the latter."""
+        batch: list[Source] = []
+        ready: list[Any] = []
+        to_read = 0
+        for source in sources:
+            batch.append(source)
+            found = ready_signatures(source, self._scheme)
+            ready += found
+            to_read += not found
+            if to_read >= ADD_BATCH or len(ready) >= READY_BATCH:
+                yield batch, ready
+                batch, ready, to_read = [], [], 0
+        if batch:
+            yield batch, ready
 
     def _add_batch(
-        self, backend: Backend, batch: Sequence[Source], on_conflict: OnConflict, report: AddReport
+        self,
+        backend: Backend,
+        batch: Sequence[Source],
+        as_signature: Callable[[Any], Signature],
+        on_conflict: OnConflict,
+        report: AddReport,
+        failures: list[Failure],
     ) -> AddReport:
+        """Add a batch, and to the failures those in it; the report so far and this batch's together."""
         ids = [known_id(source) for source in batch]
         there = backend.contains([id for id in ids if id is not None]) if on_conflict != "replace" else ()
-        failures = list(report.failures)
+        time = now()
         records: list[Record] = []
         kept: list[str] = []
         for source, id in zip(batch, ids, strict=True):
@@ -264,7 +292,7 @@ class Index:
                 kept.append(id)
                 continue
             try:
-                records.append(self._make_record(source))
+                records.append(self._make_record(source, id, as_signature, time))
             except (ImageError, InputError) as error:
                 name = error.source if isinstance(error, ImageError) else describe(source)
                 reason = error.reason if isinstance(error, ImageError) else str(error)
@@ -278,34 +306,61 @@ class Index:
             added=report.added + outcomes.count(Outcome.ADDED),
             replaced=report.replaced + outcomes.count(Outcome.REPLACED),
             skipped=report.skipped + (len(kept) if on_conflict == "skip" else 0),
-            failures=tuple(failures),
-            featureless=report.featureless + sum(record.featureless for record in stored),
+            failures=_SoFar(failures),
+            featureless=report.featureless + _count_featureless(stored),
         )
 
-    def _make_record(self, source: Source) -> Record:
+    def _signature_check(self, ready: Iterable[Any]) -> Callable[[Any], Signature]:
+        """What checks each ready signature of a batch: those of int8 are looked at here, all in one."""
+        int8 = [signature for signature in ready if signatures.is_signature(signature, self._scheme)]
+        if not int8:
+            return self._as_signature
+        try:
+            signatures.as_signatures(np.concatenate(int8).reshape(len(int8), -1), self._scheme)
+        except InputError:
+            return self._as_signature  # one by one, to say which is wrong
+        # By identity, for to look at each again would take as long; the arrays are kept, so no other has it.
+        checked = {id(signature): signature for signature in int8}
+        return lambda values: (
+            np.ascontiguousarray(values) if id(values) in checked else self._as_signature(values)
+        )
+
+    def _as_signature(self, values: Any) -> Signature:
+        return signatures.as_signatures(values, self._scheme, ndim=1)
+
+    def _make_record(
+        self, source: Source, id: str | None, as_signature: Callable[[Any], Signature], time: datetime
+    ) -> Record:
+        """The record of a source whose `known_id` is this."""
         if isinstance(source, Record):
-            return _check_record(source, self._scheme)
+            if not source.views:
+                raise InputError(f"wanted a record with at least one view, found none in {source.id!r}")
+            views = tuple(View(as_signature(view.signature), view.box) for view in source.views)
+            id = id or check_id(source.id)
+            return Record(id, views, source.path, check_metadata(source.metadata), source.timestamp)
         item = source if isinstance(source, Item) else Item(image=source)
         metadata = check_metadata(item.metadata)
-        if item.id is not None:
-            check_id(item.id)
+        if item.id is not None and id is None:
+            check_id(item.id)  # says what is wrong with it
         if item.path is not None and not isinstance(item.path, str):
             raise InputError(f"wanted a path that is a string, found {item.path!r}")
         if item.signature is not None:
             if item.image is not None:
                 raise InputError("wanted an image or a signature, found both")
-            signature = signatures.as_signatures(item.signature, self._scheme, ndim=1)
+            signature = as_signature(item.signature)
         elif item.image is None:
             raise InputError("wanted an image or a signature, found neither")
+        elif signatures.is_signature(item.image, self._scheme):
+            signature = as_signature(item.image)
         else:
             signature = signatures.compute_signature(item.image, scheme=self._scheme)
         path = path_of(item)
-        id = item.id or known_id(item) or "signature:" + hashlib.sha256(signature.tobytes()).hexdigest()
+        id = id or "signature:" + hashlib.sha256(signature.tobytes()).hexdigest()
         try:
             (path or "").encode()
         except UnicodeEncodeError as error:
             raise InputError(f"the path {path!r} is not valid Unicode; give an id and a path") from error
-        return Record(check_id(id), (View(signature),), path, metadata, now())
+        return Record(id, (View(signature),), path, metadata, time)
 
     def delete(self, ids: str | Iterable[str]) -> int:
         """Delete records by id; ids that are not there are passed over.
@@ -345,6 +400,30 @@ class Index:
             "capabilities": sorted(capability.value for capability in backend.capabilities),
             **backend.info(),
         }
+
+    # Upkeep
+
+    def compact(self) -> None:
+        """Give back the space of records that were deleted or replaced; nothing else changes."""
+        self._backend.compact()
+
+    def check(self) -> list[str]:
+        """Look for damage; every record is read, and nothing is changed.
+
+        Returns
+        -------
+        list of str
+            A line for each problem: what is damaged, and what of it can be saved. Empty if all is sound.
+        """
+        return list(self._backend.check())
+
+    def salvage(self) -> Iterator[Record]:
+        """Every record that can still be read whole; ``target.add_many(damaged.salvage())`` copies them.
+
+        What is damaged is passed over; a backend that cannot read on behind it raises `BackendError`
+        there.
+        """
+        return self._backend.salvage()
 
     # Searching
 
@@ -568,12 +647,40 @@ def _check_on_conflict(on_conflict: str) -> str:
     return on_conflict
 
 
-def _check_record(record: Record, scheme: Scheme) -> Record:
-    if not record.views:
-        raise InputError(f"wanted a record with at least one view, found none in {record.id!r}")
-    for view in record.views:
-        signatures.as_signatures(view.signature, scheme, ndim=1)
-    return replace(record, id=check_id(record.id), metadata=check_metadata(record.metadata))
+class _SoFar(Sequence[Failure]):
+    """The failures that a growing list has now; a copy of them for each batch would cost their square."""
+
+    def __init__(self, failures: list[Failure]) -> None:
+        self._failures = failures
+        self._places = range(len(failures))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, where: int) -> Failure: ...
+    @overload
+    def __getitem__(self, where: slice) -> Sequence[Failure]: ...
+    def __getitem__(self, where: int | slice) -> Failure | Sequence[Failure]:
+        if isinstance(where, slice):
+            return tuple(self._failures[place] for place in self._places[where])
+        return self._failures[self._places[where]]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
+def _count_featureless(records: Sequence[Record]) -> int:
+    """How many have no features. A look at all signatures in one leaves few to be asked one by one."""
+    if not records:
+        return 0
+    first = np.concatenate([record.views[0].signature for record in records]).reshape(len(records), -1)
+    return sum(records[i].featureless for i in np.flatnonzero(~first.any(axis=1)).tolist())
 
 
 def _ids(ids: str | Iterable[str]) -> list[str]:

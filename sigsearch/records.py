@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -204,8 +204,8 @@ class AddReport:
     ----------
     added, replaced, skipped : int
         New records; records put in the place of old ones; records left as they were.
-    failures : tuple of Failure
-        Pictures that could not be added; all the others were.
+    failures : sequence of Failure
+        Pictures that could not be added; all the others were. A tuple in the report that is returned.
     featureless : int
         Of those added or replaced, how many have no features and will match nothing.
     """
@@ -213,7 +213,7 @@ class AddReport:
     added: int = 0
     replaced: int = 0
     skipped: int = 0
-    failures: tuple[Failure, ...] = field(default=())
+    failures: Sequence[Failure] = ()
     featureless: int = 0
 
 
@@ -272,6 +272,8 @@ def check_metadata(value: object) -> Json:
 
     A copy: what the caller does to the original later does not reach the index.
     """
+    if value is None:
+        return None  # as most have it
     where = _not_json(value, "metadata")
     if where:
         raise MetadataError(f"wanted metadata that is JSON, found {where}")

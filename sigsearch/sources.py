@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +12,13 @@ import numpy as np
 from sigsearch import images
 from sigsearch.errors import InputError
 from sigsearch.records import MAX_ID_BYTES, Item, Record, check_id
+from sigsearch.signatures import is_signature
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     from sigsearch.images import ImageLike
+    from sigsearch.scheme import Scheme
 
     Source: TypeAlias = ImageLike | Item | Record
     """What add_many takes: a picture, a folder of them, an `Item`, a `Record` of another index."""
@@ -34,7 +36,7 @@ def describe(source: object) -> str:
 def path_of(source: object) -> str | None:
     """The absolute path or URL of what is given by one."""
     if isinstance(source, Item):
-        return source.path if source.path is not None else path_of(source.image)
+        return source.path if source.path is not None or source.image is None else path_of(source.image)
     if isinstance(source, str) and images.is_url(source):
         return source
     if isinstance(source, (str, os.PathLike)):
@@ -55,16 +57,29 @@ def known_id(source: object) -> str | None:
         return None  # making the record says what is wrong with it
 
 
+def ready_signatures(source: object, scheme: Scheme) -> Sequence[Any]:
+    """The signatures that a source comes with, not checked; none if its picture must be read."""
+    if isinstance(source, Record):
+        return [view.signature for view in source.views]
+    image = source
+    if isinstance(source, Item):
+        if source.signature is not None:
+            return [source.signature]
+        image = source.image
+    return [image] if is_signature(image, scheme) else []
+
+
 def expand(sources: Iterable[Source] | Source) -> Iterator[Source]:
     """Sources one by one, folders as the pictures in them."""
     if not is_one(sources) and not isinstance(sources, Iterable):
         raise InputError(f"wanted paths, pictures or Items, found {sources!r}")
     every: Iterable[Any] = [sources] if is_one(sources) else sources  # type: ignore[assignment]
     for source in every:
-        if isinstance(source, (str, os.PathLike)):
-            yield from pictures_of(source)
-        else:
+        # Whether it is like a path takes longest to tell, and of these there may be millions.
+        if isinstance(source, (Item, Record)) or not isinstance(source, (str, os.PathLike)):
             yield source
+        else:
+            yield from pictures_of(source)
 
 
 def pictures_of(path: str | os.PathLike[str]) -> Iterable[str | os.PathLike[str]]:

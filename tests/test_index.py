@@ -1,5 +1,6 @@
 """Index: pictures in, copies out, over the embedded and the in-memory backend alike."""
 
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ from PIL import Image
 
 import sigsearch
 from sigsearch import (
+    AddReport,
     ClosedError,
     Eq,
     FeaturelessWarning,
@@ -17,10 +19,12 @@ from sigsearch import (
     InputError,
     Item,
     MetadataError,
+    Record,
     RecordExistsError,
     RecordNotFoundError,
     Scheme,
     SchemeMismatchError,
+    View,
 )
 
 PLAIN = np.full((30, 30), 128, np.uint8)
@@ -246,15 +250,15 @@ def test_bad_items_are_reported_by_name(index, tmp_path):
     ]
 
 
-def test_progress_is_told_after_each_batch(index):
+def test_progress_is_told_after_each_batch_of_pictures(index, small_picture):
     told = []
-    items = [Item(signature=signature(k), id=str(k)) for k in range(150)]
+    items = [Item(image=small_picture, id=str(k)) for k in range(150)]
     index.add_many(items, on_advance=lambda report, done: told.append((report.added, done)))
     assert told == [(64, 64), (128, 128), (150, 150)]
 
 
-def test_an_interrupted_call_keeps_whole_batches_and_can_be_repeated(index):
-    items = [Item(signature=signature(k), id=str(k)) for k in range(150)]
+def test_an_interrupted_call_keeps_whole_batches_and_can_be_repeated(index, small_picture):
+    items = [Item(image=small_picture, id=str(k)) for k in range(150)]
 
     def interrupt(report, done):
         if done == 128:
@@ -265,6 +269,157 @@ def test_an_interrupted_call_keeps_whole_batches_and_can_be_repeated(index):
     assert index.count() == 128
     report = index.add_many(items)
     assert (report.added, report.skipped) == (22, 128)
+
+
+def test_what_needs_no_reading_goes_in_by_thousands():
+    made = signature(1)
+    items = [Item(signature=made, id=str(k)) for k in range(4096)]
+    items += [Record(f"record {k}", (View(made),)) for k in range(4096)]
+    items += [made] * 5
+    told = []
+    with sigsearch.open("memory://") as index:
+        index.add_many(
+            items, on_advance=lambda report, done: told.append((report.added, report.skipped, done))
+        )
+    assert told == [(4096, 0, 4096), (8192, 0, 8192), (8193, 4, 8197)]
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    """Batches end at 2 pictures to read or 5 ready signatures."""
+    monkeypatch.setattr("sigsearch.index.ADD_BATCH", 2)
+    monkeypatch.setattr("sigsearch.index.READY_BATCH", 5)
+
+
+def test_pictures_and_ready_signatures_in_turn_share_batches(index, small_batches, small_picture):
+    kinds = {
+        "p": lambda name: Item(image=small_picture, id=name),
+        "s": lambda name: Item(signature=signature(1), id=name),
+        "r": lambda name: Record(name, (View(signature(1)),)),
+        "v": lambda name: Record(name, (View(signature(1)), View(signature(2)), View(signature(3)))),
+    }
+    # Each ends with its second picture, or with its fifth signature; a v has three.
+    batches = ["pssp", "ssrrs", "vv", "sprp", "vpsr", "ps"]
+    sources = [kinds[kind](str(k)) for k, kind in enumerate("".join(batches))]
+    ends = []
+    index.add_many(sources, on_advance=lambda report, done: ends.append(done))
+    assert ends == [sum(map(len, batches[:k])) for k in range(1, len(batches) + 1)]
+    assert index.count() == len(sources)
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_generator_is_never_read_further_than_the_batch(index, small_batches, small_picture, ready):
+    read = 0
+
+    def items():
+        nonlocal read
+        for k in range(12):
+            read += 1
+            yield Item(**({"signature": signature(k)} if ready else {"image": small_picture}), id=str(k))
+
+    told = []
+    index.add_many(items(), on_advance=lambda report, done: told.append((done, read, index.count())))
+    ends = [5, 10, 12] if ready else [2, 4, 6, 8, 10, 12]
+    assert told == [(end, end, end) for end in ends]
+
+
+def test_of_one_id_several_times_in_a_batch_the_first_stays_or_the_last_replaces(index):
+    def items():
+        return [Item(signature=signature(k), id="ab"[k % 2], metadata=k) for k in range(6)]
+
+    def stored():
+        records = [index.get(id) for id in "ab"]
+        assert all(np.array_equal(r.views[0].signature, signature(r.metadata)) for r in records)
+        return [record.metadata for record in records]
+
+    assert index.add_many(items()) == AddReport(added=2, skipped=4)
+    assert stored() == [0, 1]
+    assert index.add_many(items(), on_conflict="replace") == AddReport(replaced=6)
+    assert stored() == [4, 5]
+    index.delete("a")
+    report = index.add_many(items(), on_conflict="error")
+    assert report.added == 1
+    # Those that were there before the batch, and then those that came up in it.
+    assert [failure.source for failure in report.failures] == ["b", "b", "b", "a", "a"]
+    assert stored() == [0, 5]
+
+
+def test_bad_signatures_amid_thousands_of_good_ones_fail_alone_and_as_they_do_by_themselves():
+    good = np.random.default_rng(1).integers(-2, 3, (5000, 648)).astype(np.int8)
+    items = [Item(signature=row, id=str(k)) for k, row in enumerate(good)]
+    too_high, too_low = good[0].copy(), good[0].copy()
+    too_high[647], too_low[0] = 3, -128
+    bad = {
+        1000: Item(signature=too_high, id="too high"),
+        1001: Item(image=too_low, id="too low"),
+        1002: Record("a view too high", (View(good[0]), View(too_high))),
+        1003: Record("no view", ()),
+        2000: Item(signature=good[0][:-1], id="short"),
+        2001: Item(signature=good[0] > 0, id="of bool"),
+        2002: Item(signature=good[0] / 1, id="of float"),
+        2003: Item(signature=[*good[0][1:], 3], id="list"),
+        2004: Item(signature=["a"], id="text"),
+        2005: Item(signature=good[0], image=good[0], id="both"),
+        4999: Item(signature=good[:2], id="two"),
+    }
+    for place, item in bad.items():
+        items[place] = item
+    with sigsearch.open("memory://") as index:
+        reasons = []
+        for item in bad.values():
+            with pytest.raises(InputError) as error:
+                index.add(item)
+            reasons.append((item.id, str(error.value)))
+        report = index.add_many(items)
+        assert [(failure.source, failure.reason) for failure in report.failures] == reasons
+        assert report.added == len(items) - len(bad)
+        assert {record.id for record in index.scan()} == {str(k) for k in range(5000) if k not in bad}
+        assert np.array_equal(index.get("999").views[0].signature, good[999])
+    assert reasons[0][1] == "wanted signatures of values from -2 to 2, found -2 to 3"
+    assert reasons[1][1] == "wanted signatures of values from -2 to 2, found -128 to 2"
+
+
+def test_ready_signatures_of_any_whole_numbers_are_stored_as_int8(index):
+    made = signature(1)
+    backwards = made[::-1].copy()[::-1]  # the same values, not contiguous
+    given = [made, backwards, made.astype(np.int64), made.astype(">i2"), made.tolist()]
+    sources = [Item(signature=values, id=f"item {k}") for k, values in enumerate(given)]
+    sources += [Record(f"record {k}", (View(values),)) for k, values in enumerate(given[:-1])]
+    assert index.add_many(sources) == AddReport(added=9)
+    for record in index.scan():
+        [view] = record.views
+        assert view.signature.dtype == np.int8
+        assert view.signature.tolist() == made.tolist()
+
+
+def test_of_ready_signatures_those_without_features_are_counted(index):
+    blank = np.zeros(648, np.int8)
+    sources = [Item(signature=s, id=str(k)) for k, s in enumerate([blank, signature(1), blank])]
+    sources += [
+        Record("half", (View(blank), View(signature(1)))),
+        Record("blank", (View(blank), View(blank))),
+    ]
+    assert index.add_many(sources) == AddReport(added=5, featureless=3)
+    assert index.add_many(sources) == AddReport(skipped=5)
+
+
+def test_a_report_for_each_batch_copies_none_of_the_failures():
+    items = [Item(id=f"without picture {k}") for k in range(100_000)]
+    told = []
+    with sigsearch.open("memory://") as index:
+        report = index.add_many(items, on_advance=lambda report, done: told.append(report))
+    assert isinstance(report.failures, tuple)
+    assert [failure.source for failure in report.failures] == [item.id for item in items]
+    assert [len(report.failures) for report in told] == [*range(64, 100_000, 64), 100_000]
+    # All reports are still there: had each a copy, each would hold the first failure once more.
+    assert sys.getrefcount(report.failures[0]) < 10
+    assert told[1].failures == report.failures[:128]
+    assert told[1].failures[-1] == report.failures[127]
+    assert told[1].failures[64:] == report.failures[64:128]
+    assert list(told[1].failures) == list(report.failures[:128])
+    assert told[-1] == report
+    with pytest.raises(IndexError):
+        told[1].failures[128]
 
 
 def test_an_index_can_be_copied_into_another(index, tmp_path):
@@ -454,6 +609,9 @@ def test_a_closed_index_says_so_whatever_it_is_asked(index):
         lambda: index.scan(),
         lambda: index.refresh(),
         lambda: index.info(),
+        lambda: index.compact(),
+        lambda: index.check(),
+        lambda: index.salvage(),
         lambda: index.explain(signature(1), "a"),
     ):
         with pytest.raises(ClosedError, match=r"was closed; open it again with sigsearch\.open"):

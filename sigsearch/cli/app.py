@@ -16,6 +16,7 @@ from sigsearch.cli.demo import demo
 from sigsearch.cli.output import INTERRUPTED, complain, say
 from sigsearch.cli.records import backends, delete, get, info, list_
 from sigsearch.cli.search import compare, explain, search
+from sigsearch.cli.upkeep import check, compact
 from sigsearch.errors import SigsearchError
 
 app = typer.Typer(
@@ -33,6 +34,8 @@ for _command, _example in (
     (get, "get --index photos.sig /home/me/Pictures/mona.jpg"),
     (delete, "delete --index photos.sig /home/me/Pictures/mona.jpg"),
     (info, "info --index photos.sig"),
+    (check, "check --index photos.sig --salvage saved.sig"),
+    (compact, "compact --index photos.sig"),
     (backends, "backends"),
     (demo, "demo"),
 ):

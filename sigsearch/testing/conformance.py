@@ -772,6 +772,124 @@ class BackendConformance:
         assert outcomes.count(Outcome.ADDED) == 200
         assert outcomes.count(Outcome.KEPT) == 600
 
+    # compact, check, salvage
+
+    def test_compacting_keeps_every_record_and_every_answer(self, backend: Backend) -> None:
+        kept = _add_replace_and_delete(backend)
+        asked = _queries(*range(8), 1000, 1001)
+        before = backend.candidates(asked, where=None, cutoff=0.45, limit=None)
+        backend.compact()
+        backend.refresh()
+        _check_all_there(backend, kept)
+        after = backend.candidates(asked, where=None, cutoff=0.45, limit=None)
+        assert [_views_of(found) for found in after] == [_views_of(found) for found in before]
+        if Capability.EXACT in backend.capabilities:
+            for query, found in zip(asked, after, strict=True):
+                check_exact(found, list(kept.values()), query, cutoff=0.45)
+
+    def test_a_compacted_index_takes_and_loses_records_as_before(self, backend: Backend) -> None:
+        kept = _add_replace_and_delete(backend)
+        for step in range(3):
+            backend.compact()
+            new = make_records(3, prefix=f"new-{step}")
+            assert backend.add(new, replace=False) == [Outcome.ADDED] * 3
+            assert backend.add(list(kept.values()), replace=False) == [Outcome.KEPT] * len(kept)
+            kept |= {record.id: record for record in new[1:]}
+            assert backend.delete([new[0].id, f"record-{step}"]) == 1
+        backend.refresh()
+        _check_all_there(backend, kept)
+
+    def test_an_empty_index_can_be_compacted(self, backend: Backend) -> None:
+        backend.compact()
+        assert backend.count() == 0
+        backend.add(make_records(3), replace=False)
+        backend.delete([f"record-{i}" for i in range(3)])
+        backend.compact()
+        backend.refresh()
+        assert (backend.count(), list(backend.scan())) == (0, [])
+        assert backend.add(make_records(1), replace=False) == [Outcome.ADDED]
+
+    def test_compacting_while_a_scan_is_under_way_loses_nothing(self, backend: Backend) -> None:
+        signature = make_signature(1)
+        backend.add([make_record(f"{i}", signature) for i in range(1500)], replace=False)
+        # Two of three, so that what stays moves far.
+        backend.delete([f"{i}" for i in range(1500) if i % 3])
+        backend.refresh()
+        seen = []
+        for record in backend.scan():
+            seen.append(record.id)
+            if len(seen) in (100, 300):
+                backend.compact()
+            assert record.views[0].signature.tolist() == signature.tolist()
+        assert sorted(map(int, seen)) == list(range(0, 1500, 3))
+
+    def test_compacting_while_others_add_and_delete_loses_nothing(self, backend: Backend) -> None:
+        def work(number: int) -> None:
+            for step in range(5):
+                if number == 0:
+                    backend.compact()
+                else:
+                    first = 100 * number + 5 * step
+                    backend.add(make_records(5, first=first), replace=False)
+                    assert backend.delete([f"record-{first}"]) == 1
+
+        _in_threads(work, 4)
+        backend.refresh()
+        expected = {f"record-{100 * number + i}" for number in (1, 2, 3) for i in range(25) if i % 5}
+        assert {record.id for record in backend.scan()} == expected
+        assert list(backend.check()) == []
+
+    def test_what_was_compacted_is_there_when_opened_again(self, open_backend: OpenBackend) -> None:
+        backend = _need(open_backend, Capability.DURABLE)
+        kept = _add_replace_and_delete(backend)
+        backend.compact()
+        backend.close()
+        _check_all_there(open_backend(create=False), kept)
+
+    def test_one_that_is_open_goes_on_after_another_has_compacted(self, open_backend: OpenBackend) -> None:
+        first = _need(open_backend, Capability.DURABLE)
+        kept = _add_replace_and_delete(first)
+        second = open_backend()
+        scan = first.scan()
+        seen = {next(scan).id}
+        second.compact()
+        assert seen | {record.id for record in scan} == kept.keys()
+        first.refresh()
+        _check_all_there(first, kept)
+        first.add([make_record("first")], replace=False)
+        second.add([make_record("second")], replace=False)
+        kept |= {id: make_record(id) for id in ("first", "second")}
+        for backend in (first, second):
+            backend.refresh()
+            _check_all_there(backend, kept)
+
+    def test_a_sound_index_has_no_problems(self, backend: Backend) -> None:
+        assert list(backend.check()) == []
+        backend.add([make_record(id, metadata=id) for id in IDS], replace=False)
+        backend.add([make_record("blank", featureless())], replace=False)
+        assert list(backend.check()) == []
+        _add_replace_and_delete(backend)
+        assert list(backend.check()) == []
+        backend.compact()
+        assert list(backend.check()) == []
+
+    def test_what_is_checked_stays_as_it_is(self, backend: Backend) -> None:
+        kept = _add_replace_and_delete(backend)
+        assert list(backend.check()) == []
+        backend.refresh()
+        _check_all_there(backend, kept)
+
+    def test_all_of_a_sound_index_can_be_salvaged(self, backend: Backend) -> None:
+        assert list(backend.salvage()) == []
+        kept = _add_replace_and_delete(backend)
+        for compacted in (False, True):
+            if compacted:
+                backend.compact()
+            found = list(backend.salvage())
+            assert sorted(record.id for record in found) == sorted(kept)
+            for record in found:
+                check_same(record, kept[record.id])
+
     # info, refresh, close
 
     def test_info_is_json(self, backend: Backend) -> None:
@@ -815,6 +933,9 @@ class BackendConformance:
             ),
             pytest.param(lambda b: b.refresh(), id="refresh"),
             pytest.param(lambda b: b.info(), id="info"),
+            pytest.param(lambda b: b.compact(), id="compact"),
+            pytest.param(lambda b: b.check(), id="check, before the first problem is asked for"),
+            pytest.param(lambda b: b.salvage(), id="salvage, before the first record is asked for"),
         ],
     )
     def test_a_closed_backend_refuses_every_call(
@@ -967,6 +1088,38 @@ def _add_copies(backend: Backend) -> None:
         replace=False,
     )
     backend.refresh()
+
+
+def _add_replace_and_delete(backend: Backend) -> dict[str, Record]:
+    """Do all that leaves something behind in a store; what must be there then, by id."""
+    views = Capability.VIEWS in backend.capabilities
+    records = make_records(30)
+    records += [make_record(f"json-{i}", metadata=value) for i, value in enumerate(JSON_VALUES)]
+    if views:
+        records += [Record(id, make_views(*map(make_signature, seeds))) for id, seeds in _VIEWS.items()]
+    backend.add(records, replace=False)
+    changed = [make_record(f"record-{i}", seed=i, metadata="new") for i in range(5, 8)]
+    if views:
+        changed.append(Record("a", make_views(make_signature(3), make_signature(7))))
+    backend.add(changed, replace=True)
+    deleted = [f"record-{i}" for i in (0, 1, 2, 7, 12, 29)]
+    assert backend.delete(deleted) == len(deleted)
+    backend.refresh()
+    kept = {record.id: record for record in [*records, *changed]}
+    return {id: record for id, record in kept.items() if id not in deleted}
+
+
+def _check_all_there(backend: Backend, kept: dict[str, Record]) -> None:
+    """Fail unless the records of an index are these."""
+    assert backend.count() == len(kept)
+    assert sorted(record.id for record in backend.scan()) == sorted(kept)
+    for record, found in zip(kept.values(), backend.get(list(kept)), strict=True):
+        check_same(found, record)
+
+
+def _views_of(candidates: Sequence[Candidate]) -> list[tuple[str, int, list[int]]]:
+    """Candidates in an order of their own, for stores may put equals in any."""
+    return sorted((found.id, found.view, found.signature.tolist()) for found in candidates)
 
 
 def _add_filter_table(backend: Backend) -> None:

@@ -163,6 +163,11 @@ class BackendMachine(RuleBasedStateMachine):
     def refresh(self) -> None:
         self.backend.refresh()
 
+    @rule()
+    def compact(self) -> None:
+        self.backend.compact()
+        assert list(self.backend.check()) == []
+
     @precondition(lambda self: Capability.DURABLE in self.backend.capabilities)
     @rule()
     def reopen(self) -> None:

@@ -18,6 +18,8 @@ READERS = {
     "get": ["get", "id"],
     "delete": ["delete", "id"],
     "info": ["info"],
+    "check": ["check"],
+    "compact": ["compact"],
 }
 
 

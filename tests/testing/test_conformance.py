@@ -216,6 +216,117 @@ FAULTS = {
         """,
         {"test_what_a_caller_does_to_a_record_does_not_reach_the_index"},
     ),
+    "forgets a record as it compacts": (
+        """
+        def compact(self):
+            self._records.popitem()
+        """,
+        {
+            "test_compacting_keeps_every_record_and_every_answer",
+            "test_an_empty_index_can_be_compacted",
+            "test_it_behaves_as_a_dict_of_records_does",
+        },
+    ),
+    "forgets metadata as it compacts": (
+        """
+        def compact(self):
+            for id, record in self._records.items():
+                self._records[id] = replace(record, metadata=None)
+        """,
+        {"test_compacting_keeps_every_record_and_every_answer"},
+    ),
+    "searches what was there before it compacted": (
+        """
+        def compact(self):
+            super().compact()
+            self.old = list(self._records.values())[1:]
+        def _chosen(self, where):
+            return getattr(self, "old", super()._chosen(where))
+        """,
+        {
+            "test_compacting_keeps_every_record_and_every_answer",
+            "test_a_compacted_index_takes_and_loses_records_as_before",
+        },
+    ),
+    "scans by position": (
+        """
+        def delete(self, ids):
+            there = self._records.keys() & set(ids)
+            self.gone = getattr(self, "gone", set()) | there
+            return len(there)
+        def compact(self):
+            super().delete(list(getattr(self, "gone", ())))
+            self.gone = set()
+        def scan(self, where=None):
+            super().count()
+            def read():
+                position = 0
+                while position < len(self._records):
+                    record = list(self._records.values())[position]
+                    position += 1
+                    if record.id not in getattr(self, "gone", ()):
+                        yield record
+            return read()
+        """,
+        {"test_compacting_while_a_scan_is_under_way_loses_nothing"},
+    ),
+    "compacts while others write": (
+        """
+        def compact(self):
+            import time
+            kept = dict(self._records)
+            time.sleep(0.1)
+            self._stored = kept
+        """,
+        {"test_compacting_while_others_add_and_delete_loses_nothing"},
+    ),
+    "compacts once closed": (
+        """
+        def compact(self):
+            pass
+        """,
+        {"test_a_closed_backend_refuses_every_call[compact]"},
+    ),
+    "cries wolf": (
+        """
+        def check(self):
+            super().check()
+            return iter([f"{id!r} was replaced" for id in self._records if id == "record-5"])
+        """,
+        {"test_a_sound_index_has_no_problems"},
+    ),
+    "mends what it checks": (
+        """
+        def check(self):
+            self._records.pop("record-3", None)
+            return super().check()
+        """,
+        {"test_what_is_checked_stays_as_it_is"},
+    ),
+    "checks lazily": (
+        """
+        def check(self):
+            yield from super().check()
+        """,
+        {"test_a_closed_backend_refuses_every_call[check, before the first problem is asked for]"},
+    ),
+    "salvages lazily": (
+        """
+        def salvage(self):
+            yield from super().salvage()
+        """,
+        {"test_a_closed_backend_refuses_every_call[salvage, before the first record is asked for]"},
+    ),
+    "salvages what was deleted": (
+        """
+        def delete(self, ids):
+            self.bin = [r for r in self.get(ids) if r]
+            return super().delete(ids)
+        def salvage(self):
+            return iter([*super().salvage(), *getattr(self, "bin", [])])
+        """,
+        {"test_all_of_a_sound_index_can_be_salvaged"},
+    ),
 }
 
 
