@@ -283,7 +283,13 @@ class Index:
     ) -> AddReport:
         """Add a batch, and to the failures those in it; the report so far and this batch's together."""
         ids = [known_id(source) for source in batch]
-        there = backend.contains([id for id in ids if id is not None]) if on_conflict != "replace" else ()
+        # Asked first for the pictures' sake, which then need not be read; of what is ready `add` tells.
+        to_read = [
+            id
+            for source, id in zip(batch, ids, strict=True)
+            if id and not ready_signatures(source, self._scheme)
+        ]
+        there = backend.contains(to_read) if to_read and on_conflict != "replace" else ()
         time = now()
         records: list[Record] = []
         kept: list[str] = []
