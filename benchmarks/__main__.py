@@ -3,6 +3,7 @@
 import typer
 
 from benchmarks.cost import cost
+from benchmarks.embedded import embedded
 from benchmarks.golden import golden
 from benchmarks.parity import parity
 
@@ -10,6 +11,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 app.command()(parity)
 app.command()(cost)
 app.command()(golden)
+app.command()(embedded)
 
 if __name__ == "__main__":
     app(prog_name="python -m benchmarks")

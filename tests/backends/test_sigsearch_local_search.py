@@ -75,6 +75,7 @@ def scheme_of(signature):
 # Layouts
 
 
+@pytest.mark.full_size
 def test_a_pictures_signature_is_folded_into_272_values():
     folded, full = layouts(DEFAULT_SCHEME)
     assert (folded.values, len(folded.border), full.values) == (272, 104, 648)
@@ -197,6 +198,7 @@ def test_rows_of_any_kind_are_found_by_queries_of_any_kind(data):
     assert found(near) == expected(queries, signatures, cutoff)
 
 
+@pytest.mark.full_size
 @pytest.mark.parametrize("kind", [0, 1])
 def test_signatures_of_full_size_are_found(kind):
     signatures = made_signatures(300, DEFAULT_SCHEME, antisymmetric=kind == 0)
@@ -207,6 +209,7 @@ def test_signatures_of_full_size_are_found(kind):
     assert found(near) == expected(near_ones, signatures, 0.45)
 
 
+@pytest.mark.full_size
 def test_values_that_cannot_be_counted_are_taken_for_the_worst():
     """Of a scheme of a large grid the sum of all weights is beyond what the kernel counts with."""
     scheme = Scheme(grid_size=24, levels=9, word_count=8, word_length=4)
