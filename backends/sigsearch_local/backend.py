@@ -301,6 +301,7 @@ class LocalBackend(Backend):
     def compact(self) -> None:
         with self._writing() as (database, state):
             old, new = self._files(state), self._files(state._replace(generation=state.generation + 1))
+            upkeep.sweep(self.folder, old)
             try:
                 upkeep.rewrite(database, state, old, new)
             except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -40,7 +41,6 @@ def rewrite(
         orders.append(these)
     new_firsts = moved[np.searchsorted(places, firsts)]
     for files, fresh, count, order in zip(old, new, _counts(state), orders, strict=True):
-        fresh.remove()  # a compaction that was killed may have left some
         stored = files.stored(count)
         for start in range(0, len(order), _CHUNK):
             part = order[start : start + _CHUNK]
@@ -52,6 +52,17 @@ def rewrite(
         "UPDATE state SET generation = ?, folded = ?, full = ?, live = ?",
         (new[0].generation, *map(len, orders), len(places)),
     )
+
+
+def sweep(folder: Path, current: Sequence[SignatureFiles]) -> None:
+    """Delete signature files of other generations: what a compaction left that was killed.
+
+    To be called in a transaction that writes, when no other compaction can be under way.
+    """
+    known = {path for files in current for path in (files.rows_path, files.blocks_path)}
+    for path in folder.iterdir():
+        if path.suffix in (".rows", ".blocks") and path not in known:
+            path.unlink()
 
 
 def _addresses(database: sqlite3.Connection) -> tuple[Ints, Ints]:

@@ -336,6 +336,19 @@ def test_a_compaction_that_fails_halfway_changes_nothing(open_local, path, inter
     assert list(backend.check()) == []
 
 
+def test_what_a_killed_compaction_left_is_swept_away_by_the_next(open_local, path):
+    backend = open_local()
+    backend.add(make_records(300), replace=False)
+    backend.compact()
+    left = [path / name for name in ("full-1.rows", "full-1.blocks", "folded-3.rows", "full-3.blocks")]
+    for file in left:
+        file.write_bytes(b"left")
+    backend.compact()
+    assert list(backend.check()) == []
+    assert sorted(file.name for file in path.glob("*.rows")) == ["full-3.rows"]
+    assert sorted(file.name for file in path.glob("*.blocks")) == ["full-3.blocks"]
+
+
 def test_a_full_catalogue_is_a_storage_error_and_changes_nothing(open_local):
     backend = open_local()
     backend.add(make_records(3), replace=False)
