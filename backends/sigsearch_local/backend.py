@@ -70,8 +70,12 @@ class LocalBackend(Backend):
         self._chosen: dict[tuple[Filter, State], Ints | None] = {}
         self._checked: dict[tuple[int, str], int] = {}
         self._turn = threading.Lock()  # threads write one by one; processes wait for SQLite
-        with self._connection() as database:
-            self._scheme = catalogue.stored_scheme(database)
+        try:
+            with self._connection() as database:
+                self._scheme = catalogue.stored_scheme(database)
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def open(cls, location: str, *, scheme: Scheme, create: bool, options: Mapping[str, Any]) -> LocalBackend:
@@ -339,6 +343,8 @@ class LocalBackend(Backend):
 
     def close(self) -> None:
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
             for database in self._idle:
                 database.close()
@@ -347,6 +353,7 @@ class LocalBackend(Backend):
             threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown()
+        self._location.release()
 
     # Connections and transactions
 
@@ -362,9 +369,9 @@ class LocalBackend(Backend):
             database = self._idle.pop() if self._idle else catalogue.connect(self._location)
         try:
             with _errors(self.folder):
-                if begin is not None:
-                    database.execute(begin)
                 try:
+                    if begin is not None:
+                        database.execute(begin)
                     yield database
                     if begin is not None:
                         database.execute("COMMIT")
@@ -374,7 +381,8 @@ class LocalBackend(Backend):
                         database.execute("ROLLBACK")
         finally:
             with self._lock:
-                if self._closed:
+                # One that a Ctrl-C has kept from being rolled back is not used again.
+                if self._closed or database.in_transaction:
                     database.close()
                 else:
                     self._idle.append(database)

@@ -12,7 +12,9 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 import zlib
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -125,15 +127,27 @@ COLUMNS: Final = ", ".join(Row._fields)
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where an index is, and whether it can be written there."""
+    """Where an index is, and whether it can be written there. To be released when it is closed."""
 
     folder: Path
     read_only: bool
+    file: tuple[int, int]
 
     @property
     def catalogue(self) -> Path:
         """The database."""
         return self.folder / NAME
+
+    def release(self) -> None:
+        """Say that all connections to it are closed."""
+        with _opening:
+            _in_use[self.file] -= 1
+
+
+# A process that opens and closes a file loses all its locks on it, those of SQLite's connections as well,
+# and then others may write over what it reads. So the header is looked at only while there are none.
+_in_use: Counter[tuple[int, int]] = Counter()
+_opening = threading.Lock()
 
 
 def prepare(folder: Path, *, scheme: Scheme, create: bool) -> Location:
@@ -143,45 +157,87 @@ def prepare(folder: Path, *, scheme: Scheme, create: bool) -> Location:
     ------
     IndexNotFoundError, NotAnIndexError, FormatVersionError, StorageError
     """
-    try:
-        there = folder.exists()
-        if there and not folder.is_dir():
-            _refuse(folder)
+    with _opening:
+        size = _look(folder)
+        if not size and not create:
+            raise IndexNotFoundError(_NOTHING.format(folder))
+        if not folder.parent.is_dir():
+            raise IndexNotFoundError(f"cannot make an index at {folder}: there is no folder {folder.parent}")
         catalogue = folder / NAME
-        size = catalogue.stat().st_size if there and catalogue.exists() else 0
-        if size:
-            _check_header(catalogue)
-    except OSError as error:
-        raise StorageError(f"cannot open {folder}: {error.strerror}") from error
-    if not size and not create:
-        # What a killed process left half made is no index either.
-        raise IndexNotFoundError(_NOTHING.format(folder))
-    if not folder.parent.is_dir():
-        raise IndexNotFoundError(f"cannot make an index at {folder}: there is no folder {folder.parent}")
-    if not size:
         try:
-            folder.mkdir(exist_ok=True)
+            if not size:
+                folder.mkdir(exist_ok=True)
+                catalogue.touch()
+            file = catalogue.stat()
         except OSError as error:
             raise StorageError(f"cannot make an index at {folder}: {error.strerror}") from error
-    location = Location(folder, read_only=bool(size) and not _may_write(folder, catalogue))
+        read_only = bool(size) and not _may_write(folder, catalogue)
+        location = Location(folder, read_only, (file.st_dev, file.st_ino))
+        _prepare(location, scheme if create else None)
+        _in_use[location.file] += 1
+    return location
+
+
+def _look(folder: Path) -> int:
+    """The size of a folder's catalogue, 0 if there is none; refuse what is not ours before SQLite sees it.
+
+    SQLite takes over a log or journal that lies beside another program's database, and so changes it.
+    """
+    catalogue = folder / NAME
+    try:
+        if not folder.exists():
+            return 0
+        if not folder.is_dir():
+            _refuse(folder)
+        if not catalogue.exists():
+            return 0
+        file = catalogue.stat()
+        if file.st_size and not _in_use[file.st_dev, file.st_ino]:
+            header = _header(catalogue)
+            if header[:16] != b"SQLite format 3\0":
+                raise NotAnIndexError(f"{catalogue} is not a sigsearch index; it was left as it is")
+            if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+                raise NotAnIndexError(f"{catalogue} is another program's database; it was left as it is")
+    except OSError as error:
+        raise StorageError(f"cannot open {folder}: {error.strerror}") from error
+    return file.st_size
+
+
+def _header(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(100)
+
+
+def _refuse(path: Path) -> None:
+    """Say what a file is that stands where the folder of an index should be."""
+    header = _header(path)
+    if header[:16] == b"SQLite format 3\0" and int.from_bytes(header[68:72], "big") == APPLICATION_ID:
+        raise FormatVersionError(
+            f"{path} has format version 1, this version of sigsearch reads {FORMAT_VERSION}: "
+            "make a new index of the pictures"
+        )
+    raise NotAnIndexError(f"{path} is not a sigsearch index, which is a folder; it was left as it is")
+
+
+def _prepare(location: Location, scheme: Scheme | None) -> None:
+    """Check the database, having made it if there is none and a scheme is given."""
     database = connect(location)
     try:
         # Not by its size: what a killed process left half made is empty once SQLite has rolled it back.
         if database.execute("PRAGMA page_count").fetchone()[0] == 0:
-            if not create:
-                raise IndexNotFoundError(_NOTHING.format(folder))
+            if scheme is None:
+                raise IndexNotFoundError(_NOTHING.format(location.folder))
             _create(database, scheme)
-        _check(database, folder)
+        _check(database, location.folder)
         # Where others have the file open that very moment SQLite does not wait but fails. They or the
         # next to open it will do it; until then it is as safe, and readers wait for writers.
         if not location.read_only:
             with suppress(sqlite3.OperationalError):
                 database.execute("PRAGMA journal_mode = WAL")
     except sqlite3.Error as error:
-        raise StorageError(f"cannot use {catalogue}: {error}") from error
+        raise StorageError(f"cannot use {location.catalogue}: {error}") from error
     finally:
         database.close()
-    return location
 
 
 def connect(location: Location) -> sqlite3.Connection:
@@ -197,8 +253,6 @@ def connect(location: Location) -> sqlite3.Connection:
     if location.read_only:
         log = Path(f"{location.catalogue}-wal")
         mode = "ro" if log.exists() and log.stat().st_size else "ro&immutable=1"
-    elif not location.catalogue.exists():
-        mode = "rwc"
     uri = f"file:{quote(os.fspath(location.catalogue.absolute()))}?mode={mode}"
     try:
         database = sqlite3.connect(
@@ -254,31 +308,6 @@ def _may_write(folder: Path, catalogue: Path) -> bool:
 
 # By the rights that this process has at the moment, not by those of who started it.
 _AS_NOW: dict[str, Any] = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
-
-
-def _refuse(path: Path) -> None:
-    """Say what a file is that stands where the folder of an index should be."""
-    with path.open("rb") as file:
-        header = file.read(100)
-    if header[:16] == b"SQLite format 3\0" and int.from_bytes(header[68:72], "big") == APPLICATION_ID:
-        raise FormatVersionError(
-            f"{path} has format version 1, this version of sigsearch reads {FORMAT_VERSION}: "
-            "make a new index of the pictures"
-        )
-    raise NotAnIndexError(f"{path} is not a sigsearch index, which is a folder; it was left as it is")
-
-
-def _check_header(catalogue: Path) -> None:
-    """Refuse a database that is not ours before SQLite sees it.
-
-    SQLite takes over a log or journal that lies beside another program's database, and so changes it.
-    """
-    with catalogue.open("rb") as file:
-        header = file.read(100)
-    if header[:16] != b"SQLite format 3\0":
-        raise NotAnIndexError(f"{catalogue} is not a sigsearch index; it was left as it is")
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-        raise NotAnIndexError(f"{catalogue} is another program's database; it was left as it is")
 
 
 def _create(database: sqlite3.Connection, scheme: Scheme) -> None:
