@@ -569,6 +569,5 @@ def _folder(location: str) -> Path:
     if location.lower().startswith("file://"):
         location = url2pathname(location[len("file://") :])
     path = Path(location).expanduser()
-    if path.is_dir() and not (path / catalogue.NAME).exists() and any(path.iterdir()):
-        return path / FOLDER_NAME
-    return path
+    ours = (path / catalogue.NAME).exists() or not path.is_dir() or catalogue.has_signatures(path)
+    return path if ours or not any(path.iterdir()) else path / FOLDER_NAME

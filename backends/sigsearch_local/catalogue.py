@@ -189,10 +189,16 @@ def _look(folder: Path) -> int:
             return 0
         if not folder.is_dir():
             _refuse(folder)
-        if not catalogue.exists():
+        size = catalogue.stat().st_size if catalogue.exists() else 0
+        if not size and has_signatures(folder):
+            raise StorageError(
+                f"{catalogue} is missing or empty; the signatures beside it are left as they are, but what "
+                "they belong to is lost: bring it back from a copy, or make a new index elsewhere"
+            )
+        if not size:
             return 0
         file = catalogue.stat()
-        if file.st_size and not _in_use[file.st_dev, file.st_ino]:
+        if not _in_use[file.st_dev, file.st_ino]:
             header = _header(catalogue)
             if header[:16] != b"SQLite format 3\0":
                 raise NotAnIndexError(f"{catalogue} is not a sigsearch index; it was left as it is")
@@ -200,7 +206,12 @@ def _look(folder: Path) -> int:
                 raise NotAnIndexError(f"{catalogue} is another program's database; it was left as it is")
     except OSError as error:
         raise StorageError(f"cannot open {folder}: {error.strerror}") from error
-    return file.st_size
+    return size
+
+
+def has_signatures(folder: Path) -> bool:
+    """Whether there are signature files in a folder."""
+    return any(folder.glob("*-*.rows"))
 
 
 def _header(path: Path) -> bytes:
