@@ -94,9 +94,14 @@ class Layout:
         return -(-self.values // self.group)
 
     @property
+    def value_words(self) -> int:
+        """Words of a row that have the values."""
+        return -(-self.places // (64 // self.bits))
+
+    @property
     def row_words(self) -> int:
         """Words of a row."""
-        return -(-self.places // (64 // self.bits)) + _HEADER
+        return self.value_words + _HEADER
 
     @property
     def extremes(self) -> int:

@@ -145,15 +145,16 @@ class Queries:
 
     @cached_property
     def tables(self) -> npt.NDArray[np.int16]:
-        """Scalar products by code, shape (pairs, places, codes)."""
-        layout = self.layout
+        """Scalar products by place and code, shape (pairs, places * codes), as many as a row has room for."""
+        layout, pairs = self.layout, len(self.weights)
         codes = np.arange(layout.base**layout.group)
         digits = codes[:, np.newaxis] // layout.base ** np.arange(layout.group) % layout.base - layout.levels
-        padded = np.zeros((len(self.weights), layout.places * layout.group), np.int64)
+        room = layout.value_words * (64 // layout.bits)
+        padded = np.zeros((pairs, room * layout.group), np.int64)
         padded[:, : layout.values] = self.weights
-        tables = np.zeros((len(self.weights), layout.places, 1 << layout.bits), np.int16)
-        tables[:, :, : len(codes)] = padded.reshape(-1, layout.places, layout.group) @ digits.T
-        return tables
+        tables = np.zeros((pairs, room, 1 << layout.bits), np.int16)
+        tables[:, :, : len(codes)] = padded.reshape(pairs, room, layout.group) @ digits.T
+        return tables.reshape(pairs, -1)
 
 
 def _pair(signatures: npt.NDArray[np.int8]) -> Ints:
