@@ -418,12 +418,18 @@ def _product(rows: Array, i: int, tables: Array, p: int, bits: int) -> Any:
 
 
 @helper
-def _more_room(found: Array, distances: Array) -> Any:
-    """The same in arrays twice as long."""
-    longer, farther = np.empty((2 * len(found), 2), np.int64), np.empty(2 * len(found), np.float64)
-    longer[: len(found)] = found
-    farther[: len(found)] = distances
-    return longer, farther
+def _keep(
+    found: Array, distances: Array, count: int, query: int, row: int, distance: float
+) -> tuple[Array, Array]:
+    """Note a row found, the `count`-th; give the arrays, or ones twice as long if they were full."""
+    if count == len(found):
+        longer, farther = np.empty((2 * count, 2), np.int64), np.empty(2 * count, np.float64)
+        longer[:count] = found
+        farther[:count] = distances
+        found, distances = longer, farther
+    found[count, 0], found[count, 1] = query, row
+    distances[count] = distance
+    return found, distances
 
 
 @kernel(
@@ -548,10 +554,7 @@ def search_blocks(
             product = _product(rows, i, tables, p, bits) * scales[p]
             distance = _distance(squares[p], _square(rows[i]), product if form == 0 else -product)
             if distance < cutoff:
-                if count == len(found):
-                    found, distances = _more_room(found, distances)
-                found[count, 0], found[count, 1] = queries[p, form], i
-                distances[count] = distance
+                found, distances = _keep(found, distances, count, queries[p, form], i, distance)
                 count += 1
         for look in range(looks, waits):
             waiting[look - looks] = waiting[look]
@@ -583,9 +586,6 @@ def search_rows(
             for form in range(2):
                 distance = _distance(squares[p], square, product if form == 0 else -product)
                 if queries[p, form] >= 0 and distance < cutoff:
-                    if count == len(found):
-                        found, distances = _more_room(found, distances)
-                    found[count, 0], found[count, 1] = queries[p, form], i
-                    distances[count] = distance
+                    found, distances = _keep(found, distances, count, queries[p, form], i, distance)
                     count += 1
     return found[:count].copy(), distances[:count].copy()

@@ -121,7 +121,7 @@ def test_a_database_of_another_program_is_one_line_and_unchanged(run, tmp_path, 
     database.close()
     before = (tmp_path / "notes.sqlite").read_bytes()
     for command in (["list"], ["add", mona_lisa]):
-        assert run(*command, "--index", "notes.sqlite").is_one_line_error("is not a sigsearch index, which is a folder")
+        assert run(*command, "--index", "notes.sqlite").is_one_line_error("index, which is a folder")
     assert (tmp_path / "notes.sqlite").read_bytes() == before
 
 
