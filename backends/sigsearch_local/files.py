@@ -65,8 +65,8 @@ class SignatureFiles:
             _write(self.blocks_path, open_block // BLOCK * self.layout.block_bytes, blocks)
         _write(self.rows_path, count * self.layout.row_bytes, rows)
 
-    def stored(self, count: int) -> StoredRows:
-        """The first `count` rows and their blocks, mapped into memory.
+    def stored(self, count: int, *, blocks: bool = True) -> StoredRows:
+        """The first `count` rows and, if wanted, their blocks, mapped into memory.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class SignatureFiles:
         return StoredRows(
             self,
             self._map(self.rows_path, count, self.layout.row_words),
-            self._map(self.blocks_path, count // BLOCK, self.layout.block_words),
+            self._map(self.blocks_path, count // BLOCK if blocks else 0, self.layout.block_words),
         )
 
     def whatever(self, count: int) -> StoredRows:

@@ -35,13 +35,13 @@ def rewrite(
     orders = []
     for kind, (files, count) in enumerate(zip(old, _counts(state), strict=True)):
         these = np.flatnonzero(places % 2 == kind)
-        squares = files.stored(count).squares(places[these] // 2)
+        squares = files.stored(count, blocks=False).squares(places[these] // 2)
         these = these[np.argsort(squares, kind="stable")]
         moved[these] = 2 * np.arange(len(these)) + kind
         orders.append(these)
     new_firsts = moved[np.searchsorted(places, firsts)]
     for files, fresh, count, order in zip(old, new, _counts(state), orders, strict=True):
-        stored = files.stored(count)
+        stored = files.stored(count, blocks=False)
         for start in range(0, len(order), _CHUNK):
             part = order[start : start + _CHUNK]
             rows = stored.read(places[part] // 2)

@@ -349,6 +349,29 @@ def test_what_a_killed_compaction_left_is_swept_away_by_the_next(open_local, pat
     assert sorted(file.name for file in path.glob("*.blocks")) == ["full-3.blocks"]
 
 
+@pytest.mark.parametrize("damage", ["flipped", "cut", "deleted"])
+def test_damaged_blocks_are_made_anew_by_compaction(open_local, path, damage):
+    backend = open_local()
+    backend.add(make_records(300), replace=False)
+    backend.close()
+    blocks = path / "full-1.blocks"
+    data = bytearray(blocks.read_bytes())
+    data[len(data) // 2] ^= 1
+    if damage == "deleted":
+        blocks.unlink()
+    else:
+        blocks.write_bytes(data if damage == "flipped" else data[:-1])
+    backend = open_local()
+    query = make_signature(1005)[np.newaxis]
+    with pytest.raises(StorageError, match=r"full-1\.blocks"):
+        backend.candidates(query, where=None, cutoff=0.1, limit=None)
+    assert any("full-1.blocks" in line for line in backend.check())
+    backend.compact()
+    assert list(backend.check()) == []
+    [[found]] = backend.candidates(query, where=None, cutoff=0.1, limit=None)
+    assert found.id == "record-5"
+
+
 def test_a_full_catalogue_is_a_storage_error_and_changes_nothing(open_local):
     backend = open_local()
     backend.add(make_records(3), replace=False)
