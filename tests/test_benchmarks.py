@@ -40,7 +40,7 @@ def test_the_bits_of_two_signatures_differ_by_the_sum_of_their_absolute_differen
     assert np.unpackbits(one ^ other).sum() == np.abs(pair[0].astype(int) - pair[1]).sum()
 
 
-@pytest.mark.full_size
+@pytest.mark.long
 def test_made_signatures_are_signatures_with_features_and_none_is_there_twice(signatures):
     assert as_signatures(signatures, ndim=2).shape == (3000, 648)
     assert signatures.dtype == np.int8
@@ -50,7 +50,7 @@ def test_made_signatures_are_signatures_with_features_and_none_is_there_twice(si
     assert made.count_duplicates(np.concatenate([signatures, signatures[:5]])) == 5
 
 
-@pytest.mark.full_size
+@pytest.mark.long
 def test_made_signatures_have_the_statistics_of_pictures(signatures):
     found = made.statistics(signatures, np.random.default_rng(0))
     assert 0.15 < found["zeros"] < 0.45
@@ -59,7 +59,7 @@ def test_made_signatures_have_the_statistics_of_pictures(signatures):
     assert found["others below 0.45"] < 3
 
 
-@pytest.mark.full_size
+@pytest.mark.long
 def test_the_same_seed_makes_the_same_signatures_whatever_the_number_of_processes():
     pictures = [1, 2, 3]
     here, there, other = (
@@ -70,7 +70,7 @@ def test_the_same_seed_makes_the_same_signatures_whatever_the_number_of_processe
     assert not np.array_equal(here, other)
 
 
-@pytest.mark.full_size
+@pytest.mark.long
 def test_changed_signatures_are_near_and_still_tell_each_difference_twice(signatures):
     changed = made.change(signatures[:50], np.random.default_rng(0))
     for one, other in zip(signatures, changed, strict=False):
@@ -83,7 +83,7 @@ def test_changed_signatures_are_near_and_still_tell_each_difference_twice(signat
     assert not changed[:, :3].any()
 
 
-@pytest.mark.full_size
+@pytest.mark.long
 def test_an_index_that_misses_a_record_is_found_out(signatures, tmp_path):
     run = embedded.Run(Report(None), tmp_path, len(signatures), None, 1, 7)
     run.__dict__["signatures"] = signatures
@@ -96,7 +96,7 @@ def test_an_index_that_misses_a_record_is_found_out(signatures, tmp_path):
     assert exit.value.exit_code == 1
 
 
-@pytest.mark.full_size
+@pytest.mark.long
 def test_the_command_measures_all_parts(tmp_path):
     numbers = tmp_path / "numbers.json"
     run = subprocess.run(

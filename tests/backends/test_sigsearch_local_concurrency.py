@@ -31,7 +31,7 @@ LARGE = 500
 """Records added by one call, so many that it can be killed or stopped in the middle."""
 
 pytestmark = [
-    pytest.mark.full_size,
+    pytest.mark.long,
     pytest.mark.skipif(os.name != "posix", reason="starts and stops processes as POSIX has it"),
 ]
 

@@ -25,7 +25,7 @@ from backends.local_processes import (
 import sigsearch
 
 pytestmark = [
-    pytest.mark.full_size,
+    pytest.mark.long,
     pytest.mark.skipif(os.name != "posix", reason="kills, interrupts and limits processes as POSIX has it"),
 ]
 
