@@ -569,5 +569,7 @@ def _folder(location: str) -> Path:
     if location.lower().startswith("file://"):
         location = url2pathname(location[len("file://") :])
     path = Path(location).expanduser()
-    ours = (path / catalogue.NAME).exists() or not path.is_dir() or catalogue.has_signatures(path)
-    return path if ours or not any(path.iterdir()) else path / FOLDER_NAME
+    # One look, for another process may be making the index at this moment; its catalogue comes first.
+    there = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    ours = not there or catalogue.NAME in there or catalogue.has_signatures(path)
+    return path if ours else path / FOLDER_NAME
