@@ -334,9 +334,9 @@ class LocalBackend(Backend):
     def _salvage(self) -> Iterator[Record]:
         with self._connection() as database:
             state = catalogue.state(database)
+            snapshot = _Snapshot(database, state, upkeep.whole_rows(self._files(state), state))
             for row in upkeep.readable(database):
                 try:
-                    snapshot = _Snapshot(database, state, upkeep.whole_rows(self._files(state), state))
                     yield from _records(snapshot, [row])
                 except StorageError:
                     continue

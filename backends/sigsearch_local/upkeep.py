@@ -102,9 +102,10 @@ def _renumber(database: sqlite3.Connection, moved: dict[int, int]) -> None:
 def check(database: sqlite3.Connection, files: Sequence[SignatureFiles], state: State) -> Iterator[str]:
     """Say what is damaged, a line each."""
     try:
-        for (problem,) in database.execute("PRAGMA integrity_check"):
-            if problem != "ok":
-                yield f"the catalogue is damaged: {problem}"
+        for (problems,) in database.execute("PRAGMA integrity_check"):
+            for problem in problems.splitlines():  # SQLite puts several into one
+                if problem != "ok":
+                    yield f"the catalogue is damaged: {problem}"
         stored = whole_rows(files, state)
         for rows, count in zip(stored, _counts(state), strict=True):
             yield from _check_files(rows, count)
