@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -138,7 +139,7 @@ def _check_files(stored: StoredRows, count: int) -> Iterator[str]:
 
 def _check_records(database: sqlite3.Connection, stored: Sequence[StoredRows]) -> Iterator[str]:
     rows = map(Row._make, database.execute(_FORWARDS))
-    while chunk := [row for row, _ in zip(rows, range(_CHUNK), strict=False)]:
+    while chunk := list(islice(rows, _CHUNK)):
         for row in chunk:
             if not row.sound:
                 yield f"the catalogue is damaged: the record {row.id!r} is not what was written"
