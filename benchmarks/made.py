@@ -6,7 +6,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import count as counted
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,6 +20,7 @@ from benchmarks.pictures import SHIPPED
 from benchmarks.report import cores
 from sigsearch import images
 from sigsearch.bounds import CUTOFF
+from sigsearch.neighbours import opposites
 from sigsearch.scheme import DEFAULT_SCHEME
 from sigsearch.signatures import compute_orientations, compute_signature
 from sigsearch.testing.pictures import make_picture
@@ -111,7 +112,7 @@ def change(signatures: Signatures, rng: np.random.Generator, share: float = 0.5)
     A value and its twin, the same difference seen from the neighbour, move together, as they do in the
     signature of any picture.
     """
-    ones, twins = _twins()
+    ones, twins = opposites(DEFAULT_SCHEME.grid_size)
     steps = rng.choice(3, (len(signatures), len(ones)), p=[share / 2, 1 - share, share / 2]) - 1
     values = np.clip(signatures[:, ones] + steps, -DEFAULT_SCHEME.levels, DEFAULT_SCHEME.levels)
     changed = np.zeros_like(signatures)
@@ -225,19 +226,3 @@ def _load(source: Source) -> npt.NDArray[np.uint8] | None:
             return np.asarray(image.convert("RGB"))
     except Exception:
         return None
-
-
-@cache
-def _twins() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The values with each pair of neighbours once, and where the same pair stands the other way round."""
-    grid = DEFAULT_SCHEME.grid_size
-    steps = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
-    pairs = [
-        (8 * (grid * r + c) + k, 8 * (grid * (r + down) + c + right) + 7 - k)
-        for r in range(grid)
-        for c in range(grid)
-        for k, (down, right) in enumerate(steps)
-        if k >= 4 and 0 <= r + down < grid and 0 <= c + right < grid
-    ]
-    ones, twins = np.array(pairs, np.int64).T
-    return ones, twins

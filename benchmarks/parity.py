@@ -14,7 +14,7 @@ import sigsearch
 from benchmarks.image_match import ImageMatch
 from benchmarks.pictures import rgb_pictures
 from sigsearch import images
-from sigsearch.scheme import DEFAULT_SCHEME
+from sigsearch.scheme import DEFAULT_SCHEME, IMAGE_MATCH_SCHEME
 from sigsearch.signatures import sum_squares
 
 TOLERANCE = Fraction(2, 255)
@@ -43,7 +43,7 @@ def parity(
             pairs = [("", rgb, reference.signature(rgb), sigsearch.compute_signature(rgb))]
         for orientation, pixels, theirs, ours in pairs:
             compared += 1
-            words = sigsearch.encode_words(theirs)
+            words = sigsearch.encode_words(theirs, scheme=IMAGE_MATCH_SCHEME)
             if not np.array_equal(words, reference.words(theirs)):
                 unexplained += 1
                 print(f"{name} {orientation}: the words of one signature differ")

@@ -314,23 +314,23 @@ def signatures_of(sums: Array, rows: Array, columns: Array, grid: int, tolerance
     return signatures
 
 
-@kernel([types.int64[:, ::1](_SIGNATURES, _INT, _INT)])
-def words_of(signatures: Array, length: int, count: int) -> Array:
-    """Words of signatures, ``(n, values)`` int8 to ``(n, count)`` int64, each 0 to ``3**length - 1``.
+@kernel([types.int64[:, ::1](_SIGNATURES, types.Array(types.int64, 2, "C", readonly=True))])
+def words_of(signatures: Array, positions: Array) -> Array:
+    """Words of signatures, ``(n, values)`` int8 to ``(n, words)`` int64, each 0 to ``3**length - 1``.
 
-    Word k takes the signs of ``length`` values from ``k * values // count`` on, as digits of a number of
-    base 3 (-1, 0, 1 are 0, 1, 2), the first the least; beyond the signature's end the sign is 0.
+    Word k takes the signs of the values at ``positions[k]``, ``(words, length)`` int64, as digits of a number
+    of base 3 (-1, 0, 1 are 0, 1, 2), the first the least; at -1 the sign is 0.
     """
-    n, values = signatures.shape
+    n = len(signatures)
+    count, length = positions.shape
     words = np.empty((n, count), np.int64)
     for i in range(n):
         for k in range(count):
-            start = k * values // count
             word = np.int64(0)
             for j in range(length - 1, -1, -1):
                 digit = np.int64(1)
-                if start + j < values:
-                    value = signatures[i, start + j]
+                if positions[k, j] >= 0:
+                    value = signatures[i, positions[k, j]]
                     digit += np.int64(value > 0) - np.int64(value < 0)
                 word = 3 * word + digit
             words[i, k] = word

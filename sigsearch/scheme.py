@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from sigsearch.errors import InputError, SchemeMismatchError
 
-REVISION = 1
+REVISION = 2
 """Raised whenever the same parameters give another signature or other words. tests/golden pins it."""
 
 
@@ -14,8 +14,9 @@ REVISION = 1
 class Scheme:
     """How pictures become signatures and signatures become words.
 
-    Signatures compare only with signatures of the same scheme. The defaults are those of the paper and
-    of image-match 1.1.2, value for value.
+    Signatures compare only with signatures of the same scheme. The signatures of the default scheme are
+    those of the paper and of image-match 1.1.2, value for value; image-match's words are those of
+    ``Scheme(word_shape="run", word_length=16, word_count=63)``.
 
     Parameters
     ----------
@@ -27,6 +28,9 @@ class Scheme:
         Grey means closer than this, in 255ths of white, count as the same.
     levels : int
         Levels of difference on each side of zero; a signature's values are ``-levels`` to ``levels``.
+    word_shape : 'cross' or 'run'
+        Which values a word reads: those along two lines that cross, or one after the other. See
+        `sigsearch.words`.
     word_length, word_count : int
         Values in a word, 1 to 39, and words in a signature.
     revision : int
@@ -46,8 +50,9 @@ class Scheme:
     crop_percentiles: tuple[int, int] = (5, 95)
     tolerance: int = 2
     levels: int = 2
-    word_length: int = 16
-    word_count: int = 63
+    word_shape: Literal["cross", "run"] = "cross"
+    word_length: int = 10
+    word_count: int = 80
     revision: int = REVISION
 
     def __post_init__(self) -> None:
@@ -64,6 +69,8 @@ class Scheme:
             raise InputError(
                 f"crop_percentiles must be two rising whole numbers from 0 to 100, not {percentiles!r}"
             )
+        if self.word_shape not in ("cross", "run"):
+            raise InputError(f"word_shape must be 'cross' or 'run', not {self.word_shape!r}")
         for name, low, high in (
             ("grid_size", 2, 64),
             ("tolerance", 0, 255),
@@ -121,3 +128,5 @@ class Scheme:
 
 
 DEFAULT_SCHEME = Scheme()
+IMAGE_MATCH_SCHEME = Scheme(word_shape="run", word_length=16, word_count=63)
+"""That of image-match 1.1.2 with its defaults, words and all."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sigsearch import images
 from sigsearch.errors import InputError
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
+from sigsearch.words import word_positions
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -83,9 +84,9 @@ def encode_words(signatures: npt.ArrayLike, *, scheme: Scheme = DEFAULT_SCHEME) 
 
     Returns
     -------
-    ndarray of int64, shape (n, 63) or (63,)
-        Word k reads the signs (-1, 0, 1 as 0, 1, 2) of 16 values from the k-th 63rd of the signature on
-        as a number of base 3, the first value being the least digit; zeros follow the signature's end.
+    ndarray of int64, shape (n, 80) or (80,)
+        Word k reads the signs (-1, 0, 1 as 0, 1, 2) of the 10 values that `sigsearch.words.word_positions`
+        names as a number of base 3, the first value being the least digit.
 
     Raises
     ------
@@ -93,9 +94,7 @@ def encode_words(signatures: npt.ArrayLike, *, scheme: Scheme = DEFAULT_SCHEME) 
         Not signatures of this scheme.
     """
     checked = as_signatures(signatures, scheme)
-    words: npt.NDArray[np.int64] = _kernels().words_of(
-        np.atleast_2d(checked), scheme.word_length, scheme.word_count
-    )
+    words: npt.NDArray[np.int64] = _kernels().words_of(np.atleast_2d(checked), word_positions(scheme))
     return words if checked.ndim == 2 else words[0]
 
 

@@ -8,6 +8,7 @@ one after the other as it does.
 import itertools
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 WHITE = 2_550_000
 
@@ -113,14 +114,41 @@ def signature(pixels, grid=9, low=5, high=95, tolerance=2, levels=2):
     return signature_of_means(averages, tolerance, levels)
 
 
-def words(signature, length=16, count=63):
+def words(signature, positions):
     found = []
-    for k in range(count):
-        start = k * len(signature) // count
-        run = [*signature[start : start + length], *[0] * length][:length]
-        digits = [(value > 0) - (value < 0) + 1 for value in run]
+    for places in positions:
+        values = [signature[place] if place >= 0 else 0 for place in places]
+        digits = [(value > 0) - (value < 0) + 1 for value in values]
         found.append(sum(digit * 3**place for place, digit in enumerate(digits)))
     return found
+
+
+def runs(values, length, count):
+    """The values that each of the words of a signature reads, -1 beyond its end."""
+    starts = [k * values // count for k in range(count)]
+    return [[place if place < values else -1 for place in range(start, start + length)] for start in starts]
+
+
+def crosses(grid, length, count):
+    """The same for crosses, each difference named by the two grid points and looked up where it stands."""
+    steps = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
+    where = {}
+    for r in range(grid):
+        for c in range(grid):
+            for k, (down, right) in enumerate(steps):
+                if 0 <= r + down < grid and 0 <= c + right < grid:
+                    where[(r, c), (r + down, c + right)] = 8 * (r * grid + c) + k
+    found = []
+    for lines in ([(0, 1), (1, 0)], [(1, 1), (1, -1)]):
+        for r in range(grid):
+            for c in range(grid):
+                word = []
+                for (down, right), values in zip(lines, (length - length // 2, length // 2), strict=True):
+                    points = [(r + j * down, c + j * right) for j in range(-(values // 2), values + 1)]
+                    word += [where.get(pair, -1) for pair in list(pairwise(points))[:values]]
+                found.append(word)
+    found += [[-1] * length] * max(0, count - len(found))
+    return sorted(found, key=lambda word: sum(place < 0 for place in word))[:count]
 
 
 def distance(a, b):

@@ -128,15 +128,17 @@ def test_means_of_squares_too_many_and_large_for_a_common_denominator_are_rounde
 @SETTINGS
 @given(hnp.arrays(np.int8, st.tuples(st.integers(0, 4), st.just(648)), elements=st.integers(-2, 2)))
 def test_words_equal_their_twin(stack):
-    found = kernels.words_of(stack, 16, 63)
-    assert found.tolist() == [reference.words(signature) for signature in stack.tolist()]
+    positions = np.array(reference.crosses(9, 10, 80), np.int64)
+    found = kernels.words_of(stack, positions)
+    assert found.tolist() == [reference.words(signature, positions.tolist()) for signature in stack.tolist()]
 
 
 @pytest.mark.parametrize(("length", "count"), [(1, 648), (8, 81), (12, 63), (39, 7)])
 def test_words_of_other_lengths_and_counts_equal_their_twin(length, count):
     signature = np.random.default_rng(length).integers(-2, 3, 648).astype(np.int8)
-    found = kernels.words_of(signature[np.newaxis], length, count)
-    assert found.tolist() == [reference.words(signature.tolist(), length, count)]
+    positions = np.array(reference.runs(648, length, count), np.int64)
+    found = kernels.words_of(signature[np.newaxis], positions)
+    assert found.tolist() == [reference.words(signature.tolist(), positions.tolist())]
 
 
 @SETTINGS

@@ -8,15 +8,16 @@ from sigsearch import InputError, Scheme, SchemeMismatchError
 from sigsearch.scheme import DEFAULT_SCHEME, REVISION
 
 
-def test_defaults_are_those_of_image_match():
+def test_defaults_are_those_of_image_match_but_for_the_words():
     assert DEFAULT_SCHEME == Scheme(
         grid_size=9,
         crop_percentiles=(5, 95),
         tolerance=2,
         levels=2,
-        word_length=16,
-        word_count=63,
-        revision=1,
+        word_shape="cross",
+        word_length=10,
+        word_count=80,
+        revision=2,
     )
     assert DEFAULT_SCHEME.signature_length == 648
 
@@ -38,6 +39,7 @@ def test_a_scheme_survives_json():
         ({"levels": 0}, "levels"),
         ({"word_length": 40}, "word_length must be a whole number from 1 to 39, not 40"),
         ({"word_count": 649}, "word_count must be a whole number from 1 to 648, not 649"),
+        ({"word_shape": "star"}, "word_shape must be 'cross' or 'run', not 'star'"),
         ({"word_count": True}, "word_count"),
     ],
 )
@@ -58,7 +60,7 @@ def test_a_scheme_with_a_parameter_of_the_future_is_refused():
 
 
 def test_a_mismatch_names_what_was_wanted_and_what_was_found():
-    with pytest.raises(SchemeMismatchError, match="wanted word_length=16, found word_length=12") as caught:
+    with pytest.raises(SchemeMismatchError, match="wanted word_length=10, found word_length=12") as caught:
         DEFAULT_SCHEME.check_same(Scheme(word_length=12), "a.sig")
     assert "Scheme(word_length=12)" in str(caught.value)
     DEFAULT_SCHEME.check_same(Scheme(), "a.sig")

@@ -11,6 +11,7 @@ from golden_pictures import golden_pictures
 import sigsearch
 from sigsearch import InputError, Scheme
 from sigsearch.images import WHITE
+from sigsearch.scheme import IMAGE_MATCH_SCHEME
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "signatures.json").read_text())["pictures"]
 
@@ -43,7 +44,7 @@ def test_signature_and_words_are_those_of_image_match(name, golden_arrays):
     signature = sigsearch.compute_signature(golden_arrays[name])
     assert signature.dtype == np.int8
     assert signature.tolist() == golden(name).tolist()
-    assert sigsearch.encode_words(signature).tolist() == GOLDEN[name]["words"]
+    assert sigsearch.encode_words(signature, scheme=IMAGE_MATCH_SCHEME).tolist() == GOLDEN[name]["words"]
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +125,14 @@ def test_a_picture_without_features_has_a_signature_of_zeros_at_distance_one():
 def test_words_of_one_signature_have_one_dimension_and_of_many_two(small_picture):
     signature = sigsearch.compute_signature(small_picture)
     words = sigsearch.encode_words(signature)
-    assert words.shape == (63,)
+    assert words.shape == (80,)
     assert np.array_equal(sigsearch.encode_words([signature, signature]), [words, words])
     assert words.min() >= 0
     assert words.max() < 3**16
 
 
 def test_words_of_no_signatures_are_no_words():
-    assert sigsearch.encode_words(np.empty((0, 648), np.int8)).shape == (0, 63)
+    assert sigsearch.encode_words(np.empty((0, 648), np.int8)).shape == (0, 80)
 
 
 def test_distance_by_hand():

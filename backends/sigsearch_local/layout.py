@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from sigsearch.neighbours import Positions, opposites
 from sigsearch.scheme import Scheme
 
 BLOCK: Final = 256
@@ -26,7 +27,6 @@ _HEADER: Final = 2
 """Words of a row after those of its values."""
 
 Rows = npt.NDArray[np.uint64]
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,31 +176,13 @@ class Layout:
 @lru_cache
 def layouts(scheme: Scheme) -> tuple[Layout, Layout]:
     """The folded and the full layout of a scheme's signatures."""
-    forward, backward = _opposites(scheme.grid_size)
+    forward, backward = opposites(scheme.grid_size)
     length, levels = scheme.signature_length, scheme.levels
     every = np.arange(length, dtype=np.int64)
     return (
         Layout("folded", length, levels, forward, backward, planes=2),
         Layout("full", length, levels, every, every[:0], planes=1),
     )
-
-
-def _opposites(grid: int) -> tuple[Positions, Positions]:
-    """Where a signature has the difference of two grid points: seen from the one, and from the other.
-
-    The eight neighbours of a point in the order of `sigsearch.compute_signature`; the k-th neighbour has
-    the point as its own (7 - k)-th.
-    """
-    steps = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0)]
-    pairs = [
-        ((r * grid + c) * 8 + k, ((r + dr) * grid + c + dc) * 8 + 7 - k)
-        for r in range(grid)
-        for c in range(grid)
-        for k, (dr, dc) in enumerate(steps)
-        if k >= 4 and r + dr < grid and 0 <= c + dc < grid
-    ]
-    forward, backward = np.array(pairs, np.int64).T.copy()
-    return forward, backward
 
 
 def block_checksum(block: npt.NDArray[np.uint64]) -> int:

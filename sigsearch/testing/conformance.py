@@ -588,7 +588,7 @@ class BackendConformance:
         if Capability.EXACT in backend.capabilities:
             pytest.skip("this backend declares Capability.EXACT, so distance alone decides")
         query = make_signature(1)
-        records = [make_record(f"{k}", make_copy(query, 60 * k)) for k in (5, 0, 8, 2, 1, 7, 3, 6, 4)]
+        records = [make_record(f"{k}", make_copy(query, 20 * k)) for k in (5, 0, 8, 2, 1, 7, 3, 6, 4)]
         records += [make_record("none", -query)]
         backend.add(records, replace=False)
         backend.refresh()
@@ -601,9 +601,7 @@ class BackendConformance:
         assert "none" not in ids
 
     def test_all_that_share_a_word_are_offered_without_a_limit(self, backend: Backend) -> None:
-        backend.add(
-            [make_record(f"{k}", make_copy(make_signature(1), 4 * k)) for k in range(150)], replace=False
-        )
+        backend.add([make_record(f"{k}", make_copy(make_signature(1), k)) for k in range(150)], replace=False)
         backend.refresh()
         found = backend.candidates(_queries(1), where=None, cutoff=1.0, limit=None)[0]
         assert sorted(int(candidate.id) for candidate in found) == list(range(150))

@@ -75,7 +75,7 @@ def test_info_says_where_and_how_many(run, photos):
     assert f"location: {photos}" in result.lines
     assert "records: 3" in result.lines
     facts = json.loads(run("info", "--index", photos, "--json").out)
-    assert (facts["location"], facts["records"], facts["scheme"]["word_count"]) == (str(photos), 3, 63)
+    assert (facts["location"], facts["records"], facts["scheme"]["word_count"]) == (str(photos), 3, 80)
 
 
 def test_backends_lists_those_that_are_installed(run):

@@ -139,7 +139,7 @@ def test_explain_says_what_would_have_to_change(run, photos, mirrored, mona_lisa
 def test_explain_as_json(run, photos, mona_lisa):
     told = json.loads(run("explain", "--index", photos, mona_lisa, "pixabay", "--json").out)
     assert (told["id"], told["found"], told["distance"]) == ("pixabay", True, MONA_LISAS)
-    assert (told["cutoff"], told["limit"], told["word_count"]) == (0.45, 100, 63)
+    assert (told["cutoff"], told["limit"], told["word_count"]) == (0.45, 100, 80)
 
 
 def test_explain_of_a_record_that_is_not_there_is_an_error(run, photos, mona_lisa):
