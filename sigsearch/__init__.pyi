@@ -1,6 +1,7 @@
 from . import errors as errors
 from . import filters as filters
 from . import testing as testing
+from .errors import AccessDeniedError as AccessDeniedError
 from .errors import BackendConflictError as BackendConflictError
 from .errors import BackendError as BackendError
 from .errors import BackendNotInstalledError as BackendNotInstalledError

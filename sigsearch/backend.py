@@ -15,6 +15,7 @@ from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sigsearch.bounds import EFFORT
 from sigsearch.errors import BackendError, ClosedError, InputError
 
 if TYPE_CHECKING:
@@ -154,6 +155,7 @@ class Backend(ABC):
         where: Filter | None,
         cutoff: float,
         limit: int | None,
+        effort: int = EFFORT,
     ) -> list[list[Candidate]]:
         """Views worth an exact look, for each of several queries at once; best first.
 
@@ -169,7 +171,10 @@ class Backend(ABC):
             How many records are wanted for each query. With `Capability.EXACT`: all views below the
             cutoff of the nearest `limit` records or more, of all records if None. Otherwise at least
             `limit` records where that many share a word (all that do if None), those that share most
-            words first.
+            words first; the cutoff may be used to leave out others.
+        effort : int
+            How hard to look, from 1 to 5; nothing to a backend with `Capability.EXACT`. More finds no
+            fewer of the copies, and takes longer.
         """
 
     @abstractmethod

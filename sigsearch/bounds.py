@@ -1,4 +1,4 @@
-"""What bounds a search, its cutoff and its limit: defaults and ranges. Light, for the command line's sake."""
+"""What bounds a search, its cutoff, limit and effort: defaults and ranges. Light to import."""
 
 from typing import Final
 
@@ -7,6 +7,8 @@ from sigsearch.errors import InputError
 CUTOFF: Final = 0.45
 """Below this, image-match and the paper take two pictures for copies."""
 LIMIT: Final = 100
+EFFORT: Final = 3
+MOST_EFFORT: Final = 5
 
 
 def check_cutoff(cutoff: object) -> None:
@@ -25,3 +27,9 @@ def check_limit(limit: object) -> None:
         isinstance(limit, bool) or not isinstance(limit, (int, np.integer)) or limit < 1
     ):
         raise InputError(f"wanted a limit of 1 or more, found {limit!r}")
+
+
+def check_effort(effort: object) -> None:
+    """Raise `InputError` unless it is a whole number from 1 to 5."""
+    if isinstance(effort, bool) or not isinstance(effort, int) or not 1 <= effort <= MOST_EFFORT:
+        raise InputError(f"wanted an effort from 1 to {MOST_EFFORT}, found {effort!r}")

@@ -20,6 +20,7 @@
         ├── RecordExistsError             an id that is in the index already
         ├── RecordNotFoundError           an id that is not
         ├── StorageError                  the store failed: disk full, locked, damaged, unreachable
+        │   └── AccessDeniedError         it wants other credentials, or allows too little with these
         └── ClosedError                   the index was closed
 """
 
@@ -127,6 +128,10 @@ class RecordNotFoundError(BackendError):
 
 class StorageError(BackendError):
     """The store failed: full, locked, damaged, read-only or out of reach."""
+
+
+class AccessDeniedError(StorageError):
+    """The store wants other credentials, or does not allow this with those given; trying again is no use."""
 
 
 class ClosedError(BackendError):

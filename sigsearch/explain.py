@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sigsearch import signatures
+from sigsearch.bounds import MOST_EFFORT
 from sigsearch.orientations import ORIENTATIONS
 from sigsearch.records import Explanation
 
@@ -28,6 +29,7 @@ def explain(
     cutoff: float,
     limit: int | None,
     where: Filter | None,
+    effort: int,
 ) -> Explanation:
     """See `sigsearch.Index.explain`.
 
@@ -49,7 +51,9 @@ def explain(
     words = signatures.encode_words(np.stack([queries[orientation], stored[view]]), scheme=scheme)
 
     featureless = not queries.any()
-    rank = None if featureless else _rank(backend, queries[orientation], record.id, where, cutoff, limit)
+    rank = (
+        None if featureless else _rank(backend, queries[orientation], record.id, where, cutoff, limit, effort)
+    )
     advice = []
     if found:
         pass
@@ -70,7 +74,8 @@ def explain(
             change = f"raise it above {distance:.4f}" if distance < 1 else "they have nothing in common"
             advice.append(f"the distance is not below the cutoff: {change}")
         elif rank is None and not excluded:
-            advice.append("the backend does not offer it as a candidate: no word is shared")
+            more = ": raise effort" if effort < MOST_EFFORT else ", as it shares too few words"
+            advice.append(f"the backend does not offer it as a candidate{more}")
         elif not excluded:
             advice.append(f"too many records are nearer: raise limit above {limit}")
     turned = len(queries) > 1
@@ -97,10 +102,13 @@ def _rank(
     where: Filter | None,
     cutoff: float,
     limit: int | None,
+    effort: int,
 ) -> int | None:
     """The record's place among the candidates: as the search asks, and if it is not there, of all."""
     for wanted, least in ((limit, cutoff), (None, 1.0)):
-        offered = backend.candidates(query[np.newaxis], where=where, cutoff=least, limit=wanted)[0]
+        [offered] = backend.candidates(
+            query[np.newaxis], where=where, cutoff=least, limit=wanted, effort=effort
+        )
         ids = list(dict.fromkeys(candidate.id for candidate in offered))
         if id in ids:
             return ids.index(id) + 1

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from sigsearch import config, plugins, signatures
 from sigsearch.backend import Backend, Outcome
-from sigsearch.bounds import CUTOFF, LIMIT, check_cutoff, check_limit
+from sigsearch.bounds import CUTOFF, EFFORT, LIMIT, check_cutoff, check_effort, check_limit
 from sigsearch.errors import (
     ClosedError,
     ImageError,
@@ -115,12 +115,13 @@ def open(
     scheme = scheme or DEFAULT_SCHEME
     backend_class = plugins.discover().load(plugins.location_scheme(location))
     backend = backend_class.open(location, scheme=scheme, create=create, options=options)
+    shown = plugins.without_password(location)
     try:
-        scheme.check_same(backend.scheme, location)
+        scheme.check_same(backend.scheme, shown)
     except SigsearchError:
         backend.close()
         raise
-    return Index(backend, location)
+    return Index(backend, shown)
 
 
 class Index:
@@ -378,6 +379,21 @@ class Index:
         """
         return self._backend.delete(_ids(ids))
 
+    def delete_where(self, where: Filter | Mapping[str, Any]) -> int:
+        """Delete the records whose metadata a filter is true of; ``And()`` is true of all.
+
+        Returns
+        -------
+        int
+            How many were deleted.
+        """
+        wanted = as_filter(where)
+        if wanted is None:
+            raise InputError("wanted a filter of what to delete, found None; And() is true of all records")
+        backend = self._backend
+        doomed = _batches((record.id for record in backend.scan(wanted)), READY_BATCH)
+        return sum(backend.delete(ids) for ids in doomed)
+
     # Getting out
 
     def get(self, id: str) -> Record | None:
@@ -441,6 +457,7 @@ class Index:
         cutoff: float = CUTOFF,
         limit: int | None = LIMIT,
         where: Where = None,
+        effort: int = EFFORT,
     ) -> list[Match]:
         """Find the copies of a picture.
 
@@ -456,6 +473,10 @@ class Index:
             At most so many matches, the nearest; None for all.
         where : Filter or mapping, optional
             Only records whose metadata it is true of.
+        effort : int
+            From 1, quickest, to 5, thorough: how hard a backend looks that finds candidates by words, as
+            Elasticsearch does. One that compares with every record, as the embedded one, misses nothing
+            anyway.
 
         Returns
         -------
@@ -475,7 +496,12 @@ class Index:
             An argument out of its range; a signature with all_orientations.
         """
         return self.search_many(
-            [image], all_orientations=all_orientations, cutoff=cutoff, limit=limit, where=where
+            [image],
+            all_orientations=all_orientations,
+            cutoff=cutoff,
+            limit=limit,
+            where=where,
+            effort=effort,
         )[0]
 
     def search_many(
@@ -486,6 +512,7 @@ class Index:
         cutoff: float = CUTOFF,
         limit: int | None = LIMIT,
         where: Where = None,
+        effort: int = EFFORT,
     ) -> list[list[Match]]:
         """Find the copies of many pictures: a list of matches for each, as `search` gives them."""
         if isinstance(images, (str, bytes, os.PathLike)):
@@ -494,12 +521,13 @@ class Index:
             raise InputError(f"wanted several pictures, found {images!r}")
         check_cutoff(cutoff)
         check_limit(limit)
+        check_effort(effort)
         wanted = as_filter(where)
         backend = self._backend
         results: list[list[Match]] = []
         for batch in _batches(images, SEARCH_BATCH):
             queries = [self._query(image, all_orientations) for image in batch]
-            results += self._search_batch(backend, queries, cutoff, limit, wanted)
+            results += self._search_batch(backend, queries, cutoff, limit, wanted, effort)
         return results
 
     def _query(self, image: ImageLike, all_orientations: bool) -> npt.NDArray[np.int8]:
@@ -522,9 +550,14 @@ class Index:
         cutoff: float,
         limit: int | None,
         where: Filter | None,
+        effort: int,
     ) -> list[list[Match]]:
         every = np.concatenate(queries)
-        found = iter(backend.candidates(every, where=where, cutoff=cutoff, limit=limit) if len(every) else ())
+        found = iter(
+            backend.candidates(every, where=where, cutoff=cutoff, limit=limit, effort=effort)
+            if len(every)
+            else ()
+        )
         best: list[list[_Rescored]] = []
         for query in queries:
             nearest: dict[str, _Rescored] = {}
@@ -553,6 +586,7 @@ class Index:
         cutoff: float = CUTOFF,
         limit: int | None = LIMIT,
         where: Where = None,
+        effort: int = EFFORT,
     ) -> Explanation:
         """Say why a search with these arguments finds one record or not, and what would change it.
 
@@ -565,6 +599,7 @@ class Index:
 
         check_cutoff(cutoff)
         check_limit(limit)
+        check_effort(effort)
         wanted, backend = as_filter(where), self._backend
         record = self.get(id)
         if record is None:
@@ -578,7 +613,7 @@ class Index:
         searched = queries if all_orientations else queries[:1]
         matches: list[Match] = []
         if searched.any():
-            [matches] = self._search_batch(backend, [searched], cutoff, limit, wanted)
+            [matches] = self._search_batch(backend, [searched], cutoff, limit, wanted, effort)
         return explain(
             backend,
             queries,
@@ -588,6 +623,7 @@ class Index:
             cutoff=cutoff,
             limit=limit,
             where=wanted,
+            effort=effort,
         )
 
 

@@ -119,6 +119,11 @@ def location_scheme(location: str) -> str:
     return found[1].lower() if found else DEFAULT_SCHEME
 
 
+def without_password(location: str) -> str:
+    """A location that can be shown: of ``elasticsearch://user:secret@host/name`` without what is secret."""
+    return re.sub(r"://(?:([^:/@]*):)?.*@", lambda m: f"://{m[1] + ':' if m[1] else ''}***@", location)
+
+
 def discover(found: Iterable[EntryPoint] | None = None) -> Registry:
     """Load every plugin of the entry-point group ``sigsearch`` and collect its backends.
 

@@ -11,6 +11,7 @@ from PIL import Image
 import sigsearch
 from sigsearch import (
     AddReport,
+    And,
     ClosedError,
     Eq,
     FeaturelessWarning,
@@ -19,6 +20,7 @@ from sigsearch import (
     InputError,
     Item,
     MetadataError,
+    Range,
     Record,
     RecordExistsError,
     RecordNotFoundError,
@@ -440,7 +442,7 @@ def test_copies_are_found_nearest_first_and_strangers_are_not(index):
     matches = index.search(original)
     assert [match.id for match in matches] == ["same", "near", "farther"]
     assert matches[0].distance == 0.0
-    assert matches[0].word_matches == 63
+    assert matches[0].word_matches == 80
     near = index.get("near").views[0].signature
     assert matches[1].distance == sigsearch.distance(original, near)
     assert matches[1].word_matches == int(
@@ -586,6 +588,30 @@ def test_get_delete_and_count(index):
     assert bool(index)
 
 
+def test_delete_where_deletes_what_the_filter_is_true_of(index):
+    index.add_many([Item(signature=signature(k), id=str(k), metadata={"k": k}) for k in range(4)])
+    assert index.delete_where({"k": 2}) == 1
+    assert index.delete_where(Range("k", lt=2)) == 2
+    assert [record.id for record in index.scan()] == ["3"]
+    assert index.delete_where({"k": 2}) == 0
+    with pytest.raises(InputError, match="wanted a filter of what to delete, found None"):
+        index.delete_where(None)
+    assert index.delete_where(And()) == 1
+    assert index.count() == 0
+
+
+@pytest.mark.parametrize("effort", [0, 6, True, 1.5, "3", None])
+def test_an_effort_out_of_its_range_is_refused(index, effort):
+    for call in (index.search, index.search_many):
+        with pytest.raises(InputError, match="wanted an effort from 1 to 5, found"):
+            call(signature(0) if call == index.search else [signature(0)], effort=effort)
+
+
+def test_an_exact_backend_finds_all_at_any_effort(index):
+    index.add(signature(0), id="0")
+    assert [[m.id for m in index.search(signature(0), effort=e)] for e in range(1, 6)] == [["0"]] * 5
+
+
 def test_info_says_what_is_there(index):
     index.add(signature(1))
     info = index.info()
@@ -654,7 +680,7 @@ def test_an_index_of_another_scheme_is_refused_and_named(tmp_path):
     other = Scheme(word_length=12)
     with sigsearch.open(tmp_path / "a.sig", scheme=other) as index:
         index.add(signature(1))
-    with pytest.raises(SchemeMismatchError, match="wanted word_length=16, found word_length=12"):
+    with pytest.raises(SchemeMismatchError, match="wanted word_length=10, found word_length=12"):
         sigsearch.open(tmp_path / "a.sig")
     with sigsearch.open(tmp_path / "a.sig", scheme=other) as index:
         assert index.count() == 1
@@ -684,7 +710,7 @@ def test_explain_says_that_a_match_is_found(index):
     assert said.candidate_rank == 2
     assert said.distance == index.search(signature(1))[1].distance
     assert said.word_matches == index.search(signature(1))[1].word_matches
-    assert said.word_count == 63
+    assert said.word_count == 80
 
 
 def test_explain_reads_its_picture_once(index, small_picture, tmp_path):

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sigsearch.backend import Backend, Capability, Outcome, refuse_options
+from sigsearch.bounds import EFFORT
 from sigsearch.errors import ClosedError, InputError, StorageError
 from sigsearch.filters import Filter
 from sigsearch.records import WHOLE, Box, Candidate, Record, View
@@ -225,6 +226,7 @@ class LocalBackend(Backend):
         where: Filter | None,
         cutoff: float,
         limit: int | None,
+        effort: int = EFFORT,
     ) -> list[list[Candidate]]:
         if not len(signatures):
             self._check_open()

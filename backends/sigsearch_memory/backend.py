@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sigsearch.backend import Backend, Capability, Outcome, refuse_options
+from sigsearch.bounds import EFFORT
 from sigsearch.errors import ClosedError
 from sigsearch.filters import Filter
 from sigsearch.records import Candidate, Record
@@ -79,6 +80,7 @@ class MemoryBackend(Backend):
         where: Filter | None,
         cutoff: float,
         limit: int | None,
+        effort: int = EFFORT,
     ) -> list[list[Candidate]]:
         views = [
             Candidate(record.id, number, view.signature)

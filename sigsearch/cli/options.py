@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 import sigsearch
-from sigsearch.bounds import check_cutoff
+from sigsearch.bounds import MOST_EFFORT, check_cutoff
 from sigsearch.cli.output import INTERRUPTED, complain
 
 if TYPE_CHECKING:
@@ -44,6 +44,15 @@ Cutoff: TypeAlias = Annotated[
     typer.Option(metavar="D", callback=_check_cutoff, help="Matches have a distance below it, from 0 to 1."),
 ]
 Limit: TypeAlias = Annotated[int, typer.Option(metavar="N", help="At most so many matches, the nearest.")]
+Effort: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=1,
+        max=MOST_EFFORT,
+        help="How hard to look, where not every record is compared: from 1, quickest, to 5.",
+    ),
+]
 AllOrientations: TypeAlias = Annotated[
     bool, typer.Option("--all-orientations", help="Also find turned, mirrored and inverted copies.")
 ]
@@ -56,6 +65,9 @@ Where: TypeAlias = Annotated[
     ),
 ]
 Ids: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="As 'sigsearch list' shows it.")]
+SomeIds: TypeAlias = Annotated[
+    list[str] | None, typer.Argument(metavar="ID", help="As 'sigsearch list' shows it.")
+]
 
 
 def open_there(location: str | None) -> Index:

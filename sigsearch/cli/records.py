@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sigsearch.cli.options import Ids, Json, Location, Where, open_there
+from sigsearch.cli.options import Ids, Json, Location, SomeIds, Where, open_there
 from sigsearch.cli.output import complain, one_line, say, say_json, say_rows
 from sigsearch.cli.where import parse_where
+from sigsearch.errors import InputError
 
 
 def list_(index: Location = None, where: Where = None, as_json: Json = False) -> int:
@@ -52,13 +53,16 @@ def get(ids: Ids, index: Location = None) -> int:
     return 0 if complete else 1
 
 
-def delete(ids: Ids, index: Location = None) -> int:
-    """Delete records; the pictures themselves are left alone.
+def delete(ids: SomeIds = None, index: Location = None, where: Where = None) -> int:
+    """Delete records, not their pictures, by id or metadata.
 
     Exit status: 0 something was deleted, 1 nothing was, 2 an error.
     """
+    wanted = parse_where(where or ())
+    if bool(ids) == (wanted is not None):
+        raise InputError("wanted ids or --where, and not both")
     with open_there(index) as opened:
-        deleted = opened.delete(ids)
+        deleted = opened.delete_where(wanted) if wanted is not None else opened.delete(ids or ())
     say(f"{deleted:,} deleted")
     return 0 if deleted else 1
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import sigsearch
-from sigsearch.bounds import CUTOFF, LIMIT
+from sigsearch.bounds import CUTOFF, EFFORT, LIMIT
 from sigsearch.cli.options import (
     AllOrientations,
     Cutoff,
+    Effort,
     Json,
     Limit,
     Location,
@@ -36,6 +37,7 @@ def search(
     cutoff: Cutoff = CUTOFF,
     limit: Limit = LIMIT,
     where: Where = None,
+    effort: Effort = EFFORT,
     as_json: Json = False,
 ) -> int:
     """Find the copies of pictures in an index, the nearest first.
@@ -53,7 +55,12 @@ def search(
             try:
                 with warnings.catch_warnings(record=True, action="always") as notes:
                     matches = opened.search(
-                        image, all_orientations=all_orientations, cutoff=cutoff, limit=limit, where=wanted
+                        image,
+                        all_orientations=all_orientations,
+                        cutoff=cutoff,
+                        limit=limit,
+                        where=wanted,
+                        effort=effort,
                     )
             except ImageError as error:
                 complain(error)
@@ -92,6 +99,7 @@ def explain(
     cutoff: Cutoff = CUTOFF,
     limit: Limit = LIMIT,
     where: Where = None,
+    effort: Effort = EFFORT,
     as_json: Json = False,
 ) -> int:
     """Say why a search finds a record or not.
@@ -104,7 +112,13 @@ def explain(
     with open_there(index) as opened:
         load_kernels()
         found = opened.explain(
-            image, id, all_orientations=all_orientations, cutoff=cutoff, limit=limit, where=wanted
+            image,
+            id,
+            all_orientations=all_orientations,
+            cutoff=cutoff,
+            limit=limit,
+            where=wanted,
+            effort=effort,
         )
     if as_json:
         say_json(asdict(found))

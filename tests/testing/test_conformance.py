@@ -15,6 +15,7 @@ HEAD = """
     from sigsearch_memory.backend import MemoryBackend
 
     from sigsearch.backend import Capability, Outcome
+    from sigsearch.bounds import EFFORT
     from sigsearch.filters import And, Eq, Exists, In, Not, Or, Range
     from sigsearch.records import View
     from sigsearch.testing import BackendConformance
@@ -113,7 +114,7 @@ FAULTS = {
     ),
     "filters after the limit": (
         """
-        def candidates(self, signatures, *, where, cutoff, limit):
+        def candidates(self, signatures, *, where, cutoff, limit, effort=EFFORT):
             found = super().candidates(signatures, where=None, cutoff=cutoff, limit=limit)
             chosen = {record.id for record in self.scan(where)}
             return [[c for c in answer if c.id in chosen] for answer in found]
@@ -122,7 +123,7 @@ FAULTS = {
     ),
     "takes the cutoff in": (
         """
-        def candidates(self, signatures, *, where, cutoff, limit):
+        def candidates(self, signatures, *, where, cutoff, limit, effort=EFFORT):
             cutoff = float(np.nextafter(cutoff, 2))
             return super().candidates(signatures, where=where, cutoff=cutoff, limit=limit)
         """,
@@ -130,7 +131,7 @@ FAULTS = {
     ),
     "counts views in the limit": (
         """
-        def candidates(self, signatures, *, where, cutoff, limit):
+        def candidates(self, signatures, *, where, cutoff, limit, effort=EFFORT):
             found = super().candidates(signatures, where=where, cutoff=cutoff, limit=None)
             return [answer[:limit] for answer in found]
         """,
@@ -138,7 +139,7 @@ FAULTS = {
     ),
     "offers the farthest first": (
         """
-        def candidates(self, signatures, *, where, cutoff, limit):
+        def candidates(self, signatures, *, where, cutoff, limit, effort=EFFORT):
             found = super().candidates(signatures, where=where, cutoff=cutoff, limit=limit)
             return [answer[::-1] for answer in found]
         """,
@@ -146,7 +147,7 @@ FAULTS = {
     ),
     "answers only the first query": (
         """
-        def candidates(self, signatures, *, where, cutoff, limit):
+        def candidates(self, signatures, *, where, cutoff, limit, effort=EFFORT):
             found = super().candidates(signatures[:1], where=where, cutoff=cutoff, limit=limit)
             return found * len(signatures)
         """,
@@ -154,7 +155,7 @@ FAULTS = {
     ),
     "misses the last": (
         """
-        def candidates(self, signatures, *, where, cutoff, limit):
+        def candidates(self, signatures, *, where, cutoff, limit, effort=EFFORT):
             found = super().candidates(signatures, where=where, cutoff=cutoff, limit=limit)
             return [answer[:-1] if len(answer) > 1 else answer for answer in found]
         """,
@@ -165,7 +166,7 @@ FAULTS = {
     ),
     "offers pictures without features": (
         """
-        def candidates(self, signatures, *, where, cutoff, limit):
+        def candidates(self, signatures, *, where, cutoff, limit, effort=EFFORT):
             cutoff = 1.1 if cutoff == 1 else cutoff
             return super().candidates(signatures, where=where, cutoff=cutoff, limit=limit)
         """,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from sigsearch import encode_words
 from sigsearch.backend import Backend, Capability, Outcome, refuse_options
+from sigsearch.bounds import EFFORT
 from sigsearch.errors import (
     ClosedError,
     FormatVersionError,
@@ -113,6 +114,7 @@ class ShelfBackend(Backend):
         where: Filter | None,
         cutoff: float,
         limit: int | None,
+        effort: int = EFFORT,
     ) -> list[list[Candidate]]:
         # The cutoff is left to the core, which compares each candidate exactly.
         with self._in_use():
