@@ -3,6 +3,7 @@
 import typer
 
 from benchmarks.cost import cost
+from benchmarks.elasticsearch import elasticsearch
 from benchmarks.embedded import embedded
 from benchmarks.golden import golden
 from benchmarks.parity import parity
@@ -12,6 +13,7 @@ app.command()(parity)
 app.command()(cost)
 app.command()(golden)
 app.command()(embedded)
+app.command()(elasticsearch)
 
 if __name__ == "__main__":
     app(prog_name="python -m benchmarks")

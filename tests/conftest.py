@@ -1,10 +1,12 @@
-"""What all tests share: the three paintings that come with sigsearch, and made pictures."""
+"""What all tests share: the three paintings that come with sigsearch, made pictures, an Elasticsearch."""
 
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest_plugins = ["sigsearch_elasticsearch.testing.plugin"]
 
 PICTURES = Path(str(files("sigsearch"))) / "pictures"
 
@@ -30,3 +32,10 @@ def small_picture():
     rng = np.random.default_rng(7)
     coarse = rng.integers(0, 256, (12, 16, 3)).repeat(5, axis=0).repeat(5, axis=1)
     return np.clip(coarse + rng.integers(-20, 21, coarse.shape), 0, 255).astype(np.uint8)
+
+
+def pytest_collection_modifyitems(items):
+    servers = {"elasticsearch_server", "own_elasticsearch"}
+    for item in items:
+        if servers & set(getattr(item, "fixturenames", ())):
+            item.add_marker("elasticsearch")

@@ -1,0 +1,85 @@
+"""Searching and paging: an answer is whole or it is an error, never a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from sigsearch.errors import SigsearchError, StorageError
+from sigsearch_elasticsearch.connection import Connection
+from sigsearch_elasticsearch.errors import driver_errors, server_error
+
+Body = dict[str, Any]
+Hits = list[Mapping[str, Any]]
+
+PAGE: Final = 500
+"""Documents of a page."""
+KEEP_ALIVE: Final = "30m"
+"""For which the server keeps what a scan reads, from page to page. Whoever is slower must begin again."""
+QUERIES: Final = 64
+"""Searches in a request."""
+
+
+class Reader:
+    """Reads from one index; several threads may share it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._client = connection.client
+        self._name = connection.name
+        self._place = connection.place
+
+    def search(self, body: Body) -> Mapping[str, Any]:
+        """One search, of all shards."""
+        index = None if "pit" in body else self._name  # that of the point in time
+        with driver_errors(self._place):
+            answer = self._client.search(index=index, body=body, allow_partial_search_results=False)
+        return self._whole(answer.body)
+
+    def search_all(self, bodies: Sequence[Body]) -> Iterator[Hits]:
+        """The hits of each of many searches."""
+        for start in range(0, len(bodies), QUERIES):
+            searches: list[Body] = []
+            for body in bodies[start : start + QUERIES]:
+                searches += [{"allow_partial_search_results": False}, body]
+            with driver_errors(self._place):
+                answers = self._client.msearch(index=self._name, searches=searches)["responses"]
+            for answer in answers:
+                if "error" in answer:
+                    raise server_error(answer.get("status", 500), answer["error"], self._place)
+                yield self._whole(answer)["hits"]["hits"]
+
+    def pages(self, body: Body, size: int = PAGE) -> Iterator[Hits]:
+        """All that a query finds, as it is at the call, in pages."""
+        with driver_errors(self._place):
+            point = self._client.open_point_in_time(index=self._name, keep_alive=KEEP_ALIVE)["id"]
+        pages = self._pages(point, {**body, "size": size})
+        next(pages)  # so that it is closed in any case: what has not begun runs no `finally`
+        return pages
+
+    def _pages(self, point: str, body: Body) -> Iterator[Hits]:
+        body = {**body, "sort": ["_shard_doc"], "track_total_hits": False}
+        try:
+            yield []
+            while True:
+                found = self.search({**body, "pit": {"id": point, "keep_alive": KEEP_ALIVE}})
+                point = found.get("pit_id", point)
+                hits: Hits = found["hits"]["hits"]
+                if hits:
+                    yield hits
+                if len(hits) < body["size"]:
+                    return
+                body["search_after"] = hits[-1]["sort"]
+        finally:
+            # The server closes it by itself if need be; nobody can do anything about an error here.
+            with suppress(SigsearchError), driver_errors(self._place):
+                self._client.close_point_in_time(id=point)
+
+    def _whole(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        shards = answer["_shards"]
+        if answer.get("timed_out") or shards["failed"] or shards["successful"] < shards["total"]:
+            raise StorageError(
+                f"{self._place} searched {shards['successful']} of {shards['total']} shards only; "
+                "try again when the cluster is healthy"
+            )
+        return answer
