@@ -46,7 +46,7 @@ CHECKED: Final = 1000
 """Signatures whose words are compared with those by image-match's own code."""
 WARM: Final = 200
 """Searches of each kind before those that are timed: Java optimises what it does often."""
-AS_LOADED: Final = 100
+AS_LOADED: Final = 50
 """Searches of each kind before the segments are merged."""
 TOGETHER: Final = 64
 """Queries of one search_many."""
@@ -87,7 +87,7 @@ def elasticsearch(
     ] = None,
     queries: Annotated[
         int, typer.Option(min=10, help="at most so many edited copies are searched for")
-    ] = 400,
+    ] = 250,
     repeats: Annotated[int, typer.Option(min=1, help="times each step beside the searches is timed")] = 20,
     version: Annotated[str | None, typer.Option(help="of the Elasticsearch that is started")] = None,
     raw: Annotated[Path | None, typer.Option(help="a file for the raw numbers, as JSON lines")] = None,
@@ -457,7 +457,7 @@ def load(run: Run, data: Data, stack: ExitStack) -> Sides:
     sides = Sides(ours, theirs)
     if any(is_kept):
         report.note("an index is there from before, with as many records: taken as it is")
-        _check_kept(sides, data)
+    _check_records(sides, data)
     _report_sizes(run, records, "as loaded, a record")
     _search_as_loaded(run, data, sides)
     report.part("merged", "all indexes merged to one segment each, old segments gone; from here on so")
@@ -475,17 +475,22 @@ def add_all(
     run: Run, index: Index, stored: made.Signatures, metadata: Callable[[int], Any] = lambda _: None
 ) -> None:
     """Add all records to an index of ours. As of picture files, the path is the id."""
-    items = (
-        sigsearch.Item(signature=signature, id=_path(i), path=_path(i), metadata=metadata(i))
-        for i, signature in enumerate(stored)
-    )
-    added = index.add_many(
-        items, on_advance=lambda _, done: progress(f"added {done:,} of {len(stored):,} records")
-    )
+    there = 0
+    # In halves, so that there are segments to merge: what is one already is never written again.
+    for half in np.array_split(np.arange(len(stored)), 2):
+        items = (
+            sigsearch.Item(signature=stored[i], id=_path(i), path=_path(i), metadata=metadata(i))
+            for i in half.tolist()
+        )
+        added = index.add_many(
+            items,
+            on_advance=lambda _, done: progress(f"added {done:,} of {len(stored):,} records, in halves"),
+        )
+        there += added.added + added.skipped
+        index.refresh()
     progress("")
-    if added.added != len(stored):
-        raise SystemExit(f"wanted {len(stored)} records added, found {added}")
-    index.refresh()
+    if there != len(stored):
+        raise SystemExit(f"wanted {len(stored)} records added, found {there}")
 
 
 def _load_theirs(run: Run, theirs: Theirs, stored: made.Signatures) -> None:
@@ -519,7 +524,7 @@ def _clear(run: Run, what: str) -> None:
     run.client.indices.delete(index=run.name(what), ignore_unavailable=True)
 
 
-def _check_kept(sides: Sides, data: Data) -> None:
+def _check_records(sides: Sides, data: Data) -> None:
     """Exit unless records of this run are in the indexes, each under its own number."""
     for number in range(0, len(data.stored), -(-len(data.stored) // 10)):
         signature = data.stored[number]

@@ -1,5 +1,6 @@
 """What the README shows works as it stands there."""
 
+import json
 import os
 import re
 import shutil
@@ -30,7 +31,7 @@ def test_its_python_runs_and_says_what_it_promises(mona_lisa, other_mona_lisa, t
     for name in ("mona.jpg", "scans/mona.jpg", "photos/mona.jpg"):
         shutil.copy(mona_lisa, tmp_path / name)
     shutil.copy(other_mona_lisa, tmp_path / "suspect.jpg")
-    [code] = blocks("python")
+    code = blocks("python")[0]
     for already_there in (0, 2):  # a second run must do as well
         run = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
@@ -54,6 +55,34 @@ def test_its_configuration_is_understood(tmp_path):
     assert tomllib.loads(text)["index"] == "photos.sig"
     (tmp_path / "sigsearch.toml").write_text(text)
     assert find_config(tmp_path, {}).location == str(tmp_path / "photos.sig")
+
+
+def test_its_elasticsearch_documents_are_found(
+    mona_lisa, other_mona_lisa, tmp_path, monkeypatch, capsys, elasticsearch_server, elasticsearch_index_name
+):
+    from elasticsearch.dsl import connections
+
+    shutil.copy(other_mona_lisa, tmp_path / "query.jpg")
+    monkeypatch.chdir(tmp_path)
+    _, code = blocks("python")
+    with_index = code.replace(
+        "\nsimilar =",
+        "\nProduct._index._name = NAME; Product.init(index=NAME)\n"
+        "Product(name='a mug', category='mugs', picture=PICTURE).save(index=NAME, refresh=True)\n"
+        "Product(name='a cup', category='cups', picture=PICTURE).save(index=NAME, refresh=True)\n\nsimilar =",
+    )
+    assert with_index != code
+    with elasticsearch_server.client() as client:
+        name = elasticsearch_index_name
+        connections.add_connection("default", client)
+        try:
+            exec(with_index, {"NAME": name, "PICTURE": str(mona_lisa)})
+        finally:
+            connections.remove_connection("default")
+        found, query = capsys.readouterr().out.splitlines()
+        answer = client.search(index=name, body=json.loads(query))["hits"]["hits"]
+    assert found == "0.22095170140933634 a mug"
+    assert sorted(hit["_source"]["name"] for hit in answer) == ["a cup", "a mug"]
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
