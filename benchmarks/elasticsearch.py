@@ -257,6 +257,9 @@ def make_data(run: Run) -> Data:
     start = time.perf_counter()
     wanted = _choose_copies(run)
     whole, made_copies, copies = _make_copies(wanted, run.seed)
+    # The first queries, which some parts take, are to be of all pictures.
+    order = run.rng("order").permutation(len(copies))
+    made_copies, copies = [made_copies[number] for number in order.tolist()], copies[order]
     report.number("making edited copies and their signatures", time.perf_counter() - start, "s")
     # Whole pictures stand anywhere: of equal scores Elasticsearch gives the older record first.
     places = run.rng("places").permutation(len(distractors) + len(whole))[: len(whole)]
