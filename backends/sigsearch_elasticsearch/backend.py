@@ -320,10 +320,9 @@ _OUTCOMES: Final = {"created": Outcome.ADDED, "updated": Outcome.REPLACED, "kept
 
 
 def _is_crowded(near: Sequence[Near], hits: Hits, limit: int | None) -> bool:
-    """Whether matches go on where the hits end, and more of them are wanted."""
-    ids = {candidate.id for _, candidate in near}
-    last = hits[2 * len(hits) // 3 :]
-    return len(ids) < (limit or 0) and any(hit["_id"] in ids for hit in last)
+    """Whether so many of the hits are matches that there may be more behind them, and more are wanted."""
+    matches = len({candidate.id for _, candidate in near})
+    return len(hits) <= 2 * matches and matches < (limit or 0)
 
 
 def _query(where: Filter | None) -> dict[str, Any]:

@@ -643,6 +643,19 @@ def test_times_of_all_years_are_taken(backend):
     assert [record.timestamp for record in backend.get([f"{i}" for i in range(len(times))])] == times
 
 
+@pytest.mark.parametrize("effort", range(1, 6))
+def test_a_picture_that_is_there_many_times_is_found_every_time(backend, effort):
+    query = make_signature(1)
+    copies = [make_record(f"copy-{k:02}", make_copy(query, k)) for k in range(90)]
+    strangers = [make_record(f"stranger-{k}", seed=100 + k) for k in range(20)]
+    backend.add([*strangers, *copies], replace=False)
+    for limit, least in ((100, 90), (40, 40), (1, 1)):
+        [found] = backend.candidates(query[np.newaxis], where=None, cutoff=0.4, limit=limit, effort=effort)
+        ids = {candidate.id for candidate in found}
+        assert least <= len(ids) <= 90
+        assert "copy-00" in ids
+
+
 def test_long_paths_come_back(backend):
     paths = ["x" * 40_000, "é" * 100_000, "zero\0", "a\nb"]
     backend.add([make_record(f"{i}", path=path) for i, path in enumerate(paths)], replace=False)
