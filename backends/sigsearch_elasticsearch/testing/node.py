@@ -29,6 +29,9 @@ SHOWN_LINES = 15
 """Lines of a dead node's log that the error shows."""
 QUICK_START = "-XX:TieredStopAtLevel=1"
 """Java's first compiler alone: on 2 cores a node answers after 10 s rather than 23, and searches slower."""
+NO_ROLES_INDEX = "-Des.queryable_built_in_roles_enabled=false"
+"""Elasticsearch 8.18 and later make an index of their roles a moment after the start; while it is being made,
+the right password is refused."""
 
 
 class PortTakenError(ServerError):

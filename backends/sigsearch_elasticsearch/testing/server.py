@@ -26,6 +26,7 @@ from sigsearch_elasticsearch.testing.download import DEFAULT_VERSION, installed_
 from sigsearch_elasticsearch.testing.errors import PrerequisiteError, ServerError
 from sigsearch_elasticsearch.testing.java import find_java
 from sigsearch_elasticsearch.testing.node import (
+    NO_ROLES_INDEX,
     QUICK_START,
     Account,
     Build,
@@ -505,7 +506,11 @@ class LocalElasticsearch(ElasticsearchServer):
 
     def _java_options(self) -> str:
         options = [f"-Xms{self._heap}", f"-Xmx{self._heap}", "-XX:-UsePerfData"]
-        return "\n".join(options if self.full_speed else [*options, QUICK_START]) + "\n"
+        if self.security:
+            options.append(NO_ROLES_INDEX)
+        if not self.full_speed:
+            options.append(QUICK_START)
+        return "\n".join(options) + "\n"
 
 
 @contextmanager
