@@ -40,6 +40,15 @@ def word_positions(scheme: Scheme) -> Positions:
     return found
 
 
+def word_lines(scheme: Scheme) -> tuple[slice, ...]:
+    """Which values of a word lie along one line: all of a run, the one half and the other of a cross."""
+    length = scheme.word_length
+    if scheme.word_shape == "run":
+        return (slice(0, length),)
+    middle = length - length // 2
+    return slice(0, middle), slice(middle, length)
+
+
 def _runs(scheme: Scheme) -> list[list[int]]:
     length = scheme.signature_length
     starts = [k * length // scheme.word_count for k in range(scheme.word_count)]
@@ -54,8 +63,8 @@ def _crosses(scheme: Scheme) -> list[list[int]]:
     every = [
         [
             place
-            for direction, values in zip(directions, _halves(scheme.word_length), strict=True)
-            for place in _line(row, column, direction, values, scheme.grid_size)
+            for direction, line in zip(directions, word_lines(scheme), strict=True)
+            for place in _line(row, column, direction, line.stop - line.start, scheme.grid_size)
         ]
         for directions in _CROSSES
         for row in grid
@@ -64,10 +73,6 @@ def _crosses(scheme: Scheme) -> list[list[int]]:
     every.sort(key=lambda word: word.count(-1))  # a stable sort
     missing = scheme.word_count - len(every)
     return [*every[: scheme.word_count], *([-1] * scheme.word_length for _ in range(missing))]
-
-
-def _halves(length: int) -> tuple[int, int]:
-    return length - length // 2, length // 2
 
 
 def _line(row: int, column: int, direction: int, values: int, grid_size: int) -> list[int]:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sigsearch.scheme import Scheme
-from sigsearch_elasticsearch.packing import forms as forms
+from sigsearch_elasticsearch.packing import forms
 
 SOURCE = """
 int base = (int) params.base, group = (int) params.group, bits = (int) params.bits;
@@ -60,13 +60,12 @@ def distance_script(
 ) -> dict[str, Any]:
     """The script of the least distance from these signatures, shape (n, length), with its parameters."""
     folded, full = forms(scheme)
-    base = 2 * scheme.levels + 1
     return {
         "source": SOURCE,
         "params": {
             "field": field,
             "cutoff": float(cutoff),
-            "base": base,
+            "base": full.base,
             "group": full.group,
             "bits": full.bits,
             "values": len(full.forward),

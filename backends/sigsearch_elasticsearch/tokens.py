@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from sigsearch import encode_words
 from sigsearch.scheme import Scheme
-from sigsearch.words import word_positions
+from sigsearch.words import word_lines, word_positions
 
 _LETTERS: Final = np.frombuffer(
     b"!#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}", np.uint8
@@ -78,12 +78,9 @@ def near_tokens_of(signatures: npt.NDArray[np.int8], scheme: Scheme, most: int) 
 def _telling(signs: npt.NDArray[Any], scheme: Scheme) -> npt.NDArray[np.bool_]:
     """Which words say something, by their signs: shape (n, words, length) or (n, words, k, length)."""
     length = scheme.word_length
-    lines = [slice(0, length)]
-    if scheme.word_shape == "cross":
-        lines = [slice(0, length - length // 2), slice(length - length // 2, length)]
     there = (word_positions(scheme) >= 0).reshape(-1, *[1] * (signs.ndim - 3), length)
     least, most = np.where(there, signs, 1), np.where(there, signs, -1)
-    slopes = [least[..., line].min(axis=-1) >= most[..., line].max(axis=-1) for line in lines]
+    slopes = [least[..., line].min(axis=-1) >= most[..., line].max(axis=-1) for line in word_lines(scheme)]
     zeros = (signs == 0).sum(axis=-1)
     telling: npt.NDArray[np.bool_] = ~np.logical_and.reduce(slopes) & (5 * zeros < 4 * length)
     return telling
