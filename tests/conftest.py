@@ -1,5 +1,6 @@
 """What all tests share: the three paintings that come with sigsearch, made pictures, an Elasticsearch."""
 
+import signal
 from importlib.resources import files
 from pathlib import Path
 
@@ -32,6 +33,13 @@ def small_picture():
     rng = np.random.default_rng(7)
     coarse = rng.integers(0, 256, (12, 16, 3)).repeat(5, axis=0).repeat(5, axis=1)
     return np.clip(coarse + rng.integers(-20, 21, coarse.shape), 0, 255).astype(np.uint8)
+
+
+def pytest_configure():
+    # A shell that runs the tests in the background has SIGINT ignored, and so would the programs that
+    # they start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

@@ -16,7 +16,7 @@ import tempfile
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote, urlsplit
@@ -406,8 +406,14 @@ class LocalElasticsearch(ElasticsearchServer):
         self.wait()
 
     def pause_node(self, node: int = 0) -> None:
-        """Freeze a node (SIGSTOP): its port takes connections and nothing answers."""
+        """Freeze a node (SIGSTOP): its port takes connections and nothing answers.
+
+        Comes back when that is so: the threads of a busy node stop some time after the signal.
+        """
         self._node(node).signal(signal.SIGSTOP)
+        with suppress(OSError, http.client.HTTPException):
+            while True:
+                self._ask("/_cluster/health?local=true", node=node, timeout=1)
 
     def resume_node(self, node: int = 0) -> None:
         """Let a frozen node go on."""
