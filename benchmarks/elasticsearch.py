@@ -108,7 +108,7 @@ def elasticsearch(
     if keep and not os.environ.get("SIGSEARCH_TEST_ES_URL"):
         raise SystemExit("--keep is for a server that stays: name it in SIGSEARCH_TEST_ES_URL")
     with ExitStack() as stack:
-        report = stack.enter_context(closing(RawReport(raw)))
+        report = stack.enter_context(closing(Report(raw)))
         server = stack.enter_context(_server(version))
         client = stack.enter_context(server.client(request_timeout=_PATIENCE))
         prefix = keep or f"sigsearch-benchmark-{secrets.token_hex(4)}"
@@ -126,24 +126,11 @@ def elasticsearch(
         filters(run, data)
 
 
-class RawReport(Report):
-    """A report that also keeps lists, each of which belongs to the queries in order."""
-
-    def keep(self, name: str, values: Sequence[Any]) -> None:
-        """Keep raw values without printing them."""
-        self._keep(name=name, unit="", values=list(values))
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file:
-            self._file.close()
-
-
 @dataclass(frozen=True)
 class Run:
     """One run of the command: what was asked for, and what all parts share."""
 
-    report: RawReport
+    report: Report
     server: ElasticsearchServer
     client: Elasticsearch
     prefix: str

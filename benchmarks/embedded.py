@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -67,7 +67,8 @@ def embedded(
     with ExitStack() as stack:
         where = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sigsearch-")))
         where.mkdir(parents=True, exist_ok=True)
-        run = Run(Report(json), where, records, pictures, repeats, seed)
+        report = stack.enter_context(closing(Report(json)))
+        run = Run(report, where, records, pictures, repeats, seed)
         run.report.facts({**machine(), "records": records, "seed": seed, "pictures": str(pictures)})
         prepare(run, add="add" in parts)
         for part, measure in PARTS.items():

@@ -8,7 +8,7 @@ import platform
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -79,6 +79,15 @@ class Report:
         for name, value in facts.items():
             print(f"{name}: {value}")
         self._keep(**facts)
+
+    def keep(self, name: str, values: Sequence[Any]) -> None:
+        """Keep raw values without printing them; each belongs to the queries in order."""
+        self._keep(name=name, unit="", values=list(values))
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
 
     def _keep(self, **values: Any) -> None:
         if self._file:

@@ -71,7 +71,7 @@ class ElasticsearchBackend(Backend):
         self._scheme = found.scheme
         self._refresh = refresh
         self._closed = False
-        self._reader = Reader(connection)
+        self._reader = Reader(connection.client, connection.name, connection.place)
         self._writer = Writer(connection, require_alias=found.is_alias, wait_for=refresh == "wait_for")
         self._lock = threading.Lock()
         self._written = 1  # for what others have written before
@@ -214,11 +214,7 @@ class ElasticsearchBackend(Backend):
         The core would drop the others. Here they are dropped before much is made of them: most views of
         a record that has many, and of a search without a limit, which may find millions, nearly all.
         """
-        found = queries.read_hits(hits, self._scheme)
-        if not found:
-            return []
-        views = [(id, number) for id, signatures in found for number in range(len(signatures))]
-        stored = np.concatenate([signatures for _, signatures in found])
+        views, stored = queries.read_hits(hits, self._scheme)
         apart = distances(query, stored, scheme=self._scheme)
         return [
             (float(apart[i]), Candidate(*views[i], stored[i]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import closing, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from sigsearch.images import is_url
 from sigsearch.records import AddReport, Failure
 from sigsearch_elasticsearch.errors import driver_errors, reason_of, server_error
 from sigsearch_elasticsearch.fields import ImageSignature, stored_at
+from sigsearch_elasticsearch.reading import Hits, Reader
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -26,8 +27,6 @@ BATCH = 64
 KEEP_ALIVE = "1h"
 """How long the server keeps its view of the index from one batch to the next, in which 64 slow web servers
 may have to answer."""
-
-Hit = Mapping[str, Any]
 
 
 class BackFill:
@@ -79,32 +78,13 @@ class BackFill:
             self._client.indices.refresh(index=self._index)
         return report
 
-    def _batches(self) -> Generator[list[Hit]]:
-        # As it was at the start, in the order of the shards: what is stored meanwhile shifts nothing, and a
-        # picture that cannot be read is met once.
-        pit = self._client.open_point_in_time(index=self._index, keep_alive=KEEP_ALIVE)["id"]
-        after = None
-        try:
-            while True:
-                response = self._client.search(
-                    pit={"id": pit, "keep_alive": KEEP_ALIVE},
-                    query=self._left,
-                    sort=["_shard_doc"],
-                    search_after=after,
-                    size=BATCH,
-                    source_includes=[self._source_field],
-                    seq_no_primary_term=True,
-                    track_total_hits=False,
-                )
-                pit, hits = response["pit_id"], response["hits"]["hits"]
-                if not hits:
-                    return
-                yield hits
-                after = hits[-1]["sort"]
-        finally:
-            self._client.options(ignore_status=404).close_point_in_time(id=pit)
+    def _batches(self) -> Generator[Hits]:
+        # As it was at the start: what is stored meanwhile shifts nothing, and a picture that cannot be read
+        # is met once.
+        body = {"query": self._left, "_source": [self._source_field], "seq_no_primary_term": True}
+        return Reader(self._client, self._index, self._place).pages(body, BATCH, KEEP_ALIVE)
 
-    def _add(self, hits: Sequence[Hit], report: AddReport) -> AddReport:
+    def _add(self, hits: Hits, report: AddReport) -> AddReport:
         """Add the signatures of a batch; the report so far and this batch's together."""
         operations: list[dict[str, Any]] = []
         featureless: list[bool] = []
@@ -150,7 +130,7 @@ class BackFill:
         return False
 
 
-def _target(hit: Hit) -> dict[str, Any]:
+def _target(hit: Mapping[str, Any]) -> dict[str, Any]:
     """What an update says of its document: only as it was when its picture was named."""
     target = {"_index": hit["_index"], "_id": hit["_id"]}
     if "_routing" in hit:

@@ -92,18 +92,18 @@ def sharing_body(terms: Terms, *, where: Query | None, size: int) -> Body:
     return _body({"bool": {"filter": filters}}, size)
 
 
-def read_hits(hits: Iterable[Mapping[str, Any]], scheme: Scheme) -> list[tuple[str, npt.NDArray[np.int8]]]:
-    """The id of each hit and the signatures of its views, shape (views, length)."""
-    ids = []
+def read_hits(
+    hits: Iterable[Mapping[str, Any]], scheme: Scheme
+) -> tuple[list[tuple[str, int]], npt.NDArray[np.int8]]:
+    """The views of all hits, as id and number, and their signatures, shape (views, length)."""
+    views: list[tuple[str, int]] = []
     packed: list[str] = []
-    starts = []
     for hit in hits:
-        ids.append(hit["_id"])
-        starts.append(len(packed))
-        found = hit["_source"]["signature"]
-        packed += [found] if isinstance(found, str) else found
-    signatures = unpack(packed, scheme)
-    return list(zip(ids, np.split(signatures, starts[1:]), strict=True)) if ids else []
+        id, found = hit["_id"], hit["_source"]["signature"]
+        several = [found] if isinstance(found, str) else found
+        views += [(id, number) for number in range(len(several))]
+        packed += several
+    return views, unpack(packed, scheme)
 
 
 def _shared(field: str, terms: Terms, minimum_should_match: int) -> Body:

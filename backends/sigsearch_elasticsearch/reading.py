@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sigsearch.errors import SigsearchError, StorageError
-from sigsearch_elasticsearch.connection import Connection
 from sigsearch_elasticsearch.errors import driver_errors, server_error
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
 
 Body = dict[str, Any]
 Hits = list[Mapping[str, Any]]
@@ -24,10 +26,10 @@ QUERIES: Final = 64
 class Reader:
     """Reads from one index; several threads may share it."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._client = connection.client
-        self._name = connection.name
-        self._place = connection.place
+    def __init__(self, client: Elasticsearch, name: str, place: str) -> None:
+        self._client = client
+        self._name = name
+        self._place = place
 
     def search(self, body: Body) -> Mapping[str, Any]:
         """One search, of all shards."""
@@ -49,20 +51,20 @@ class Reader:
                     raise server_error(answer.get("status", 500), answer["error"], self._place)
                 yield self._whole(answer)["hits"]["hits"]
 
-    def pages(self, body: Body, size: int = PAGE) -> Iterator[Hits]:
-        """All that a query finds, as it is at the call, in pages."""
+    def pages(self, body: Body, size: int = PAGE, keep_alive: str = KEEP_ALIVE) -> Generator[Hits]:
+        """All that a query finds, as it is at the call, in pages, in the order of the shards."""
         with driver_errors(self._place):
-            point = self._client.open_point_in_time(index=self._name, keep_alive=KEEP_ALIVE)["id"]
-        pages = self._pages(point, {**body, "size": size})
+            point = self._client.open_point_in_time(index=self._name, keep_alive=keep_alive)["id"]
+        pages = self._pages(point, {**body, "size": size}, keep_alive)
         next(pages)  # so that it is closed in any case: what has not begun runs no `finally`
         return pages
 
-    def _pages(self, point: str, body: Body) -> Iterator[Hits]:
+    def _pages(self, point: str, body: Body, keep_alive: str) -> Generator[Hits]:
         body = {**body, "sort": ["_shard_doc"], "track_total_hits": False}
         try:
             yield []
             while True:
-                found = self.search({**body, "pit": {"id": point, "keep_alive": KEEP_ALIVE}})
+                found = self.search({**body, "pit": {"id": point, "keep_alive": keep_alive}})
                 point = found.get("pit_id", point)
                 hits: Hits = found["hits"]["hits"]
                 if hits:

@@ -7,7 +7,7 @@ from functools import reduce
 
 import numpy as np
 import pytest
-from backends.test_sigsearch_local_leaves import (
+from backends.random_metadata import (
     NUMBERS,
     ODD_STRINGS,
     STRINGS,

@@ -189,11 +189,11 @@ def test_hits_give_the_signatures_of_all_views():
         {"_id": "one", "_source": {"signature": texts[0]}},
         {"_id": "two", "_source": {"signature": texts[1:]}},
     ]
-    found = queries.read_hits(hits, DEFAULT_SCHEME)
-    assert [id for id, _ in found] == ["one", "two"]
-    assert np.array_equal(found[0][1], signatures[:1])
-    assert np.array_equal(found[1][1], signatures[1:])
-    assert queries.read_hits([], DEFAULT_SCHEME) == []
+    views, found = queries.read_hits(hits, DEFAULT_SCHEME)
+    assert views == [("one", 0), ("two", 0), ("two", 1)]
+    assert np.array_equal(found, signatures)
+    views, found = queries.read_hits([], DEFAULT_SCHEME)
+    assert (views, found.shape) == ([], (0, 648))
 
 
 # Packing
