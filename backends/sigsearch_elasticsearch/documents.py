@@ -73,9 +73,9 @@ def to_records(hits: Iterable[Mapping[str, Any]], scheme: Scheme) -> Iterator[Re
     """
     hits = list(hits)
     try:
-        counts = [len(_texts(hit)) for hit in hits]
-        signatures = iter(unpack([text for hit in hits for text in _texts(hit)], scheme))
-        whole = [np.array([next(signatures) for _ in range(count)]) for count in counts]
+        packed = [_texts(hit) for hit in hits]
+        signatures = iter(unpack([text for texts in packed for text in texts], scheme))
+        whole = [np.array([next(signatures) for _ in texts]) for texts in packed]
     except StorageError as error:
         if len(hits) == 1:
             yield StorageError(f"the record {hits[0]['_id']!r} is damaged: {error}; add its picture again")

@@ -47,9 +47,7 @@ def translated(error: ApiError | TransportError, place: str) -> SigsearchError:
             f"{place}: what answers there is not Elasticsearch 8 or 9; OpenSearch and others are not served"
         )
     if isinstance(error, ApiError):
-        body = error.body
-        told = body.get("error", body) if isinstance(body, Mapping) else body
-        return server_error(error.status_code, told, place)
+        return server_error(error.status_code, told_by(error), place)
     reason = _root(error)
     if "ClosedPoolError" in _kinds(error):
         return ClosedError(f"{place}: the client was closed; open the index again with an open one")
@@ -114,13 +112,18 @@ def server_error(status: int, told: Any, place: str) -> SigsearchError:
 def may_pass(error: ApiError | TransportError) -> bool:
     """Whether the same request may well succeed a little later."""
     if isinstance(error, ApiError):
-        return error.status_code in _UNAVAILABLE and not is_full(error.status_code, _told(error))
+        return error.status_code in _UNAVAILABLE and not is_full(error.status_code, told_by(error))
     return not isinstance(error, (SSLError, SerializationError)) and "ClosedPoolError" not in _kinds(error)
 
 
 def is_full(status: int, told: Any) -> bool:
     """Whether the index is blocked, which the server does when its disks are full. It says 429 of it."""
     return status != 503 and kind_of(told) == "cluster_block_exception"
+
+
+def told_by(error: ApiError) -> Any:
+    """What stands at ``"error"`` in an answer; the whole of it where that is not there."""
+    return error.body.get("error", error.body) if isinstance(error.body, Mapping) else error.body
 
 
 def kind_of(told: Any) -> str:
@@ -141,10 +144,6 @@ def reason_of(told: Any) -> str:
         said = ": ".join(dict.fromkeys(str(reason) for reason in reasons if reason))
     line = " ".join(re.sub(r"<[^>]*>", " ", str(said)).split())  # of a proxy's page the text
     return line if len(line) <= _MOST else line[:_MOST] + "…"
-
-
-def _told(error: ApiError) -> Any:
-    return error.body.get("error", error.body) if isinstance(error.body, Mapping) else error.body
 
 
 def _cause(told: Any) -> Any:

@@ -21,7 +21,7 @@ from sigsearch.errors import (
 )
 from sigsearch.scheme import Scheme
 from sigsearch_elasticsearch.connection import Connection, Options
-from sigsearch_elasticsearch.errors import driver_errors, kind_of, reason_of
+from sigsearch_elasticsearch.errors import driver_errors, kind_of, reason_of, told_by
 
 FORMAT_VERSION: Final = 1
 
@@ -171,7 +171,7 @@ def _create(connection: Connection, scheme: Scheme, options: Options) -> bool:
                 timeout=f"{connection.patience * 500:.0f}ms",
             )
         except BadRequestError as error:
-            told = error.body.get("error") if isinstance(error.body, Mapping) else error.body
+            told = told_by(error)
             if kind_of(told) in ("resource_already_exists_exception", "invalid_alias_name_exception"):
                 return False
             raise InputError(

@@ -67,17 +67,6 @@ class TestElasticsearchBackend(BackendConformance):
 
 
 @pytest.fixture
-def name(elasticsearch_index_name):
-    return elasticsearch_index_name
-
-
-@pytest.fixture
-def client(elasticsearch_server):
-    with elasticsearch_server.client() as client:
-        yield client
-
-
-@pytest.fixture
 def open_backend(elasticsearch_server, name):
     """Open the index; all that was opened is closed at the end."""
     opened = []

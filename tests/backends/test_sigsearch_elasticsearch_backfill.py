@@ -24,17 +24,6 @@ PLAIN = np.full((40, 40), 90, np.uint8)
 
 
 @pytest.fixture
-def client(elasticsearch_server):
-    with elasticsearch_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def name(elasticsearch_index_name):
-    return elasticsearch_index_name
-
-
-@pytest.fixture
 def folder(tmp_path):
     """Three pictures."""
     for file, picture in {"mug.png": MUG, "cup.png": CUP, "plain.png": PLAIN}.items():

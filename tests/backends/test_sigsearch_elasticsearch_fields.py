@@ -217,17 +217,6 @@ def test_a_scheme_is_a_scheme():
 # On a server
 
 
-@pytest.fixture
-def client(elasticsearch_server):
-    with elasticsearch_server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def name(elasticsearch_index_name):
-    return elasticsearch_index_name
-
-
 def found(client, name, picture):
     client.indices.refresh(index=name)
     return sorted(hit.meta.id for hit in Product.search(using=client, index=name).query(picture))

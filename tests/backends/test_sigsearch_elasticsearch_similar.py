@@ -361,12 +361,6 @@ CATALOGUE = {
 COPIES = {"mug-1": 0.0, "mug-2": compare(MUG, MUG_COPY), "cup-1": compare(MUG, MUG_COPY)}
 
 
-@pytest.fixture
-def client(elasticsearch_server):
-    with elasticsearch_server.client() as client:
-        yield client
-
-
 @cache
 def documents():
     return {
