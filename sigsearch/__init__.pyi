@@ -40,6 +40,7 @@ from .records import Explanation as Explanation
 from .records import Failure as Failure
 from .records import Item as Item
 from .records import Match as Match
+from .records import Problem as Problem
 from .records import Record as Record
 from .records import View as View
 from .scheme import Scheme as Scheme

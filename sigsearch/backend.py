@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sigsearch.bounds import EFFORT
 from sigsearch.errors import BackendError, ClosedError, InputError
+from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 
 if TYPE_CHECKING:
     from typing import Self
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sigsearch.filters import Filter
-    from sigsearch.records import Candidate, Record
-    from sigsearch.scheme import Scheme
+    from sigsearch.records import Candidate, Problem, Record
 
 PROTOCOL_VERSION = 1
 """Of `Backend` and `BackendInfo`. Raised when a backend written for the old one would fail or lie."""
@@ -89,6 +89,8 @@ class Backend(ABC):
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    default_scheme: ClassVar[Scheme] = DEFAULT_SCHEME
+    """Of an index that is made where the caller names no scheme; its signatures are the default ones."""
 
     @classmethod
     @abstractmethod
@@ -206,20 +208,33 @@ class Backend(ABC):
 
         A closed backend refuses at the call, not at the first problem. Override it if the store can be
         damaged in ways that do not show when its records are read, or can tell more of them than the
-        first; this one reads every record by `scan`.
+        first; this one tells those that `examine` meets.
 
         Yields
         ------
         str
             A problem, in one line: what is damaged, and what of it can be saved. None if all is sound.
         """
+        from sigsearch.records import Problem  # not above: announcing a backend needs no numpy
+
+        found = self.examine()
+        return (str(each) for each in found if isinstance(each, Problem))
+
+    def examine(self) -> Iterator[Record | Problem]:
+        """Every record once: what is whole as itself, what is damaged as a `Problem`; nothing is changed.
+
+        A closed backend refuses at the call, not at the first record. Override it if more can be told of a
+        record than that it cannot be read; this one reads by `scan`, and ends where that fails.
+        """
+        from sigsearch.records import Problem
+
         try:
             records = self.scan()
         except ClosedError:
             raise
         except BackendError as error:
-            return iter([str(error)])
-        return _problems(records, self.scheme)
+            return iter([Problem(None, str(error))])
+        return _examined(records, self.scheme)
 
     def salvage(self) -> Iterator[Record]:
         """Every record that can still be read whole, each once; what is damaged is passed over.
@@ -238,23 +253,32 @@ class Backend(ABC):
         self.close()
 
 
-def _problems(records: Iterator[Record], scheme: Scheme) -> Iterator[str]:
-    """What is wrong with records, and the error that ends them, if any."""
-    from sigsearch.signatures import as_signatures  # not above: announcing a backend needs no numpy
+def _examined(records: Iterator[Record], scheme: Scheme) -> Iterator[Record | Problem]:
+    """Records, a problem in the place of each that is damaged, and the error that ends them, if any."""
+    from sigsearch.records import Problem
 
     try:
         for record in records:
-            if not record.views:
-                yield f"the record {record.id!r} has lost its signature: add its picture again"
-            for number, view in enumerate(record.views):
-                try:
-                    as_signatures(view.signature, scheme, ndim=1)
-                except InputError as error:
-                    yield f"view {number} of the record {record.id!r}: {error}; add its picture again"
+            reason = _reason(record, scheme)
+            yield Problem(record.id, reason) if reason else record
     except ClosedError:
         raise
     except BackendError as error:
-        yield str(error)
+        yield Problem(None, str(error))
+
+
+def _reason(record: Record, scheme: Scheme) -> str | None:
+    """What is wrong with a record, if anything."""
+    from sigsearch.signatures import as_signatures
+
+    if not record.views:
+        return f"the record {record.id!r} has lost its signature: add its picture again"
+    for number, view in enumerate(record.views):
+        try:
+            as_signatures(view.signature, scheme, ndim=1)
+        except InputError as error:
+            return f"view {number} of the record {record.id!r}: {error}; add its picture again"
+    return None
 
 
 def refuse_options(options: Mapping[str, Any], known: Iterable[str] = ()) -> None:

@@ -36,6 +36,7 @@ from sigsearch.records import (
     Failure,
     Item,
     Match,
+    Problem,
     Record,
     View,
     check_id,
@@ -85,7 +86,8 @@ def open(
         A path for the embedded index, or ``scheme://…`` for another backend: ``memory://``. Default:
         what the environment variable SIGSEARCH_INDEX or a configuration file says, see `sigsearch.config`.
     scheme : Scheme, optional
-        How signatures and words are made; an index made with another is refused.
+        How signatures and words are made; an index made with another is refused. Default: signatures of the
+        default scheme, with whatever words the index finds them by.
     create : bool
         If False, an index that does not exist is an error.
     **options
@@ -112,12 +114,13 @@ def open(
     if scheme is not None and not isinstance(scheme, Scheme):
         raise InputError(f"wanted a Scheme, found {scheme!r}")
     location = os.fspath(location)
-    scheme = scheme or DEFAULT_SCHEME
     backend_class = plugins.discover().load(plugins.location_scheme(location))
-    backend = backend_class.open(location, scheme=scheme, create=create, options=options)
+    backend = backend_class.open(
+        location, scheme=scheme or backend_class.default_scheme, create=create, options=options
+    )
     shown = plugins.without_password(location)
     try:
-        scheme.check_same(backend.scheme, shown)
+        (scheme or DEFAULT_SCHEME.with_words_of(backend.scheme)).check_same(backend.scheme, shown)
     except SigsearchError:
         backend.close()
         raise
@@ -400,6 +403,10 @@ class Index:
         """The record of an id, or None."""
         return self._backend.get([check_id(id)])[0]
 
+    def contains(self, ids: str | Iterable[str]) -> set[str]:
+        """Which of these ids are there."""
+        return self._backend.contains(_ids(ids))
+
     def count(self, where: Where = None) -> int:
         """How many records there are, or how many a filter is true of."""
         return self._backend.count(as_filter(where))
@@ -438,6 +445,10 @@ class Index:
             A line for each problem: what is damaged, and what of it can be saved. Empty if all is sound.
         """
         return list(self._backend.check())
+
+    def examine(self) -> Iterator[Record | Problem]:
+        """Every record once: what is whole as itself, what is damaged as a `Problem`; nothing is changed."""
+        return self._backend.examine()
 
     def salvage(self) -> Iterator[Record]:
         """Every record that can still be read whole; ``target.add_many(damaged.salvage())`` copies them.

@@ -197,6 +197,30 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """A record that is damaged.
+
+    Attributes
+    ----------
+    id : str or None
+        None if not even that can be told.
+    reason : str
+        What is wrong with it and what to do, in a line that names it.
+    record : Record or None
+        What can be saved: the record, if only that is lost by which it is found.
+    """
+
+    id: str | None
+    reason: str
+    record: Record | None = None
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(frozen=True, slots=True)
 class AddReport:
     """What became of many pictures.
 

@@ -1,7 +1,7 @@
 """Scheme: every parameter that changes a signature or a word; stored with each index, compared at open."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from sigsearch.errors import InputError, SchemeMismatchError
@@ -114,16 +114,28 @@ class Scheme:
         except InputError as error:
             raise SchemeMismatchError(f"the index was made with a scheme that cannot be: {error}") from error
 
+    def with_words_of(self, other: "Scheme") -> "Scheme":
+        """The scheme of the same signatures that finds them by the words of another."""
+        return replace(
+            self,
+            word_shape=other.word_shape,
+            word_length=other.word_length,
+            word_count=min(other.word_count, self.signature_length),
+        )
+
     def check_same(self, stored: "Scheme", location: str) -> None:
         """Raise `SchemeMismatchError` unless an index's stored scheme is this one."""
         if stored == self:
             return
         differing = [f.name for f in fields(self) if getattr(self, f.name) != getattr(stored, f.name)]
-        wanted = ", ".join(f"{name}={getattr(self, name)!r}" for name in differing)
-        found = ", ".join(f"{name}={getattr(stored, name)!r}" for name in differing)
+        wanted, found = (
+            ", ".join(f"{name}={getattr(scheme, name)!r}" for name in differing) for scheme in (self, stored)
+        )
+        special = [f.name for f in fields(self) if getattr(stored, f.name) != f.default]
+        given = ", ".join(f"{name}={getattr(stored, name)!r}" for name in special)
         raise SchemeMismatchError(
             f"{location} was made with another scheme: wanted {wanted}, found {found}; "
-            f"open it with scheme=Scheme({found}), or build it again"
+            f"open it with scheme=Scheme({given}), or build it again"
         )
 
 

@@ -18,6 +18,10 @@ BACKENDS = sorted((ROOT / "backends").rglob("*.py"))
 BACKEND_PACKAGES = sorted(file.parent.name for file in (ROOT / "backends").glob("*/__init__.py"))
 
 
+BUILT_ON = {"sigsearch_image_match": {"sigsearch_elasticsearch"}}
+"""image-match's layout is another one on the same servers."""
+
+
 def name_of(file):
     return str(file.relative_to(ROOT))
 
@@ -51,7 +55,7 @@ def test_a_backend_imports_only_what_is_public_in_sigsearch(file):
 @pytest.mark.parametrize("file", BACKENDS, ids=name_of)
 def test_a_backend_imports_no_other_backend(file):
     own = file.relative_to(ROOT / "backends").parts[0]
-    others = set(BACKEND_PACKAGES) - {own}
+    others = set(BACKEND_PACKAGES) - {own} - BUILT_ON.get(own, set())
     assert [name for name in imported(file) if name.split(".")[0] in others] == []
 
 

@@ -677,14 +677,25 @@ def test_an_index_that_is_not_there_is_not_made_if_not_wanted(tmp_path):
 
 
 def test_an_index_of_another_scheme_is_refused_and_named(tmp_path):
-    other = Scheme(word_length=12)
+    other = Scheme(levels=3, word_length=12)
     with sigsearch.open(tmp_path / "a.sig", scheme=other) as index:
-        index.add(signature(1))
-    with pytest.raises(SchemeMismatchError, match="wanted word_length=10, found word_length=12"):
+        index.add(signature=signature(1))
+    with pytest.raises(SchemeMismatchError, match=r"wanted levels=2, found levels=3; .*word_length=12"):
         sigsearch.open(tmp_path / "a.sig")
     with sigsearch.open(tmp_path / "a.sig", scheme=other) as index:
         assert index.count() == 1
         assert index.scheme == other
+
+
+def test_an_index_of_other_words_is_opened_unless_a_scheme_is_asked_for(tmp_path):
+    other = Scheme(word_length=12)
+    with sigsearch.open(tmp_path / "a.sig", scheme=other) as index:
+        index.add(signature(1), id="a")
+    with sigsearch.open(tmp_path / "a.sig") as index:
+        assert index.scheme == other
+        assert [match.id for match in index.search(signature(1))] == ["a"]
+    with pytest.raises(SchemeMismatchError, match="wanted word_length=10, found word_length=12"):
+        sigsearch.open(tmp_path / "a.sig", scheme=Scheme())
 
 
 @pytest.mark.parametrize("location", ["", 3, object()])

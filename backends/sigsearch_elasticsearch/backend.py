@@ -16,7 +16,7 @@ from sigsearch.backend import Backend, Capability, Outcome
 from sigsearch.bounds import EFFORT
 from sigsearch.errors import AccessDeniedError, ClosedError, InputError, StorageError
 from sigsearch.filters import Filter
-from sigsearch.records import Candidate, Record
+from sigsearch.records import Candidate, Problem, Record
 from sigsearch.scheme import Scheme
 from sigsearch_elasticsearch import documents, mapping, queries
 from sigsearch_elasticsearch.connection import Connection, Options, connect
@@ -108,13 +108,15 @@ class ElasticsearchBackend(Backend):
         action: Action = "index" if replace else "create"
         outcomes: dict[str, Outcome] = {}
         for part in _parts(list(chosen.values())):
-            made = documents.to_documents(part, self._scheme)
-            operations = [Operation(action, r.id, document) for r, document in zip(part, made, strict=True)]
-            results = self._write(operations)
+            results = self._write(self._operations(action, part))
             outcomes |= {r.id: _OUTCOMES[result] for r, result in zip(part, results, strict=True)}
         again = Outcome.REPLACED if replace else Outcome.KEPT
         # The first of an id takes what the server said; those after it found one there.
         return [outcomes.pop(record.id, again) for record in records]
+
+    def _operations(self, action: Action, records: Sequence[Record]) -> list[Operation]:
+        made = documents.to_documents(records, self._scheme)
+        return [Operation(action, record.id, each) for record, each in zip(records, made, strict=True)]
 
     def delete(self, ids: Sequence[str]) -> int:
         self._check_open()
@@ -137,7 +139,7 @@ class ElasticsearchBackend(Backend):
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         records: list[Record | None] = []
         for told in self._ask(ids, source=True):
-            found = documents.to_records([each for each in told if each["found"]], self._scheme)
+            found = self._records([each for each in told if each["found"]])
             records += [_sound(next(found)) if each["found"] else None for each in told]
         return records
 
@@ -163,7 +165,11 @@ class ElasticsearchBackend(Backend):
     def scan(self, where: Filter | None = None) -> Iterator[Record]:
         self._see_own()
         pages = self._reader.pages({"query": _query(where)})
-        return (_sound(found) for hits in pages for found in documents.to_records(hits, self._scheme))
+        return (_sound(found) for hits in pages for found in self._records(hits))
+
+    def _records(self, hits: Hits) -> Iterator[Record | StorageError]:
+        """The records of documents as the server gives them; for one that is damaged, what is wrong."""
+        return documents.to_records(hits, self._scheme)
 
     # Searching
 
@@ -281,23 +287,33 @@ class ElasticsearchBackend(Backend):
                 "and the records in them: start the servers that have them, or restore a snapshot"
             )
             return
-        # The fields that are not given back are asked for by name; each document says which it has.
-        asked = [{"exists": {"field": field, "_name": field}} for field in (WORDS, LEAVES)]
         try:
-            self._see_own()
-            for hits in self._reader.pages({"query": {"bool": {"filter": [_ALL], "should": asked}}}):
-                found = documents.to_records(hits, self._scheme)
-                for hit, record in zip(hits, found, strict=True):
-                    yield from _problems_of(record, hit.get("matched_queries", ()), self._scheme)
+            yield from (str(found) for found in self.examine() if isinstance(found, Problem))
         except ClosedError:
             raise
         except StorageError as error:
             yield str(error)
 
+    def examine(self) -> Iterator[Record | Problem]:
+        self._see_own()
+        # The fields that are not given back are asked for by name; each document says which it has.
+        asked = [{"exists": {"field": field, "_name": field}} for field in (WORDS, LEAVES)]
+        pages = self._reader.pages({"query": {"bool": {"filter": [_ALL], "should": asked}}})
+        return (found for hits in pages for found in self._examined(hits))
+
+    def _examined(self, hits: Hits) -> Iterator[Record | Problem]:
+        """The records of documents, in order; for one that is damaged, a problem."""
+        for hit, record in zip(hits, self._records(hits), strict=True):
+            if isinstance(record, StorageError):
+                yield Problem(hit["_id"], str(record))
+            else:
+                reason = _reason(record, hit.get("matched_queries", ()), self._scheme)
+                yield Problem(record.id, reason, record) if reason else record
+
     def salvage(self) -> Iterator[Record]:
         self._see_own()
         pages = self._reader.pages({"query": _ALL})
-        found = (record for hits in pages for record in documents.to_records(hits, self._scheme))
+        found = (record for hits in pages for record in self._records(hits))
         return (record for record in found if isinstance(record, Record))
 
     def close(self) -> None:
@@ -340,20 +356,18 @@ def _sound(record: Record | StorageError) -> Record:
     return record
 
 
-def _problems_of(record: Record | StorageError, fields: Sequence[str], scheme: Scheme) -> Iterator[str]:
-    """What is wrong with a document that has these of the fields that are not given back."""
-    if isinstance(record, StorageError):
-        yield str(record)
-        return
+def _reason(record: Record, fields: Sequence[str], scheme: Scheme) -> str | None:
+    """What is wrong, if anything, where a document has these of the fields that are not given back."""
     lost = []
     # Some have none: those without features.
     if WORDS not in fields and any(tokens_of(np.stack([view.signature for view in record.views]), scheme)):
         lost.append("its words, so that no search finds it")
     if LEAVES not in fields and leaf_tokens(record.metadata):
         lost.append("the terms of its metadata, so that no filter finds it")
-    if lost:
-        what = " and ".join(lost)
-        yield f"the record {record.id!r} has lost {what}; add it again, with on_conflict='replace'"
+    if not lost:
+        return None
+    what = " and ".join(lost)
+    return f"the record {record.id!r} has lost {what}; add it again, with on_conflict='replace'"
 
 
 def _if_told(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ CA_CERTS: Final = "SIGSEARCH_ES_CA_CERTS"
 USER: Final = "SIGSEARCH_ES_USER"
 PASSWORD: Final = "SIGSEARCH_ES_PASSWORD"  # noqa: S105 - the name of the variable
 
-_FORM: Final = "elasticsearch://user:password@host:9200/name"
+_FORM: Final = "user:password@host:9200/name"
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]:/@,]+)(?::([0-9]+))?")
 _MAX_NAME_BYTES: Final = 248
 """Elasticsearch takes 255; the index behind the name has 7 more."""
@@ -146,7 +146,7 @@ def connect(location: str, options: Options, environment: Mapping[str, str] = os
     if client is None:
         if not parsed.hosts:
             raise InputError(
-                f"wanted a location such as {_FORM}, found no host in {without_password(location)}"
+                f"wanted a location such as {_form(location)}, found no host in {without_password(location)}"
             )
         client = _make_client(parsed, options, environment)
     elif options.timeout is not None:
@@ -184,7 +184,11 @@ def parse_location(location: str) -> Location:
             password=unquote(password) if has_password else None,
         )
     except InputError as error:
-        raise InputError(f"wanted a location such as {_FORM}: {error}") from error
+        raise InputError(f"wanted a location such as {_form(location)}: {error}") from error
+
+
+def _form(location: str) -> str:
+    return f"{location.partition('://')[0]}://{_FORM}"
 
 
 def check_name(name: str) -> str:

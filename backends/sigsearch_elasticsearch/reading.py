@@ -21,6 +21,12 @@ KEEP_ALIVE: Final = "30m"
 """For which the server keeps what a scan reads, from page to page. Whoever is slower must begin again."""
 QUERIES: Final = 64
 """Searches in a request."""
+_RENAMED: Final = {"_source": "source", "from": "from_"}
+
+
+def search_parameters(body: Mapping[str, Any]) -> Body:
+    """The body of a search as keyword arguments of a client, not all of which take a body."""
+    return {_RENAMED.get(name, name): value for name, value in body.items()}
 
 
 class Reader:
@@ -35,14 +41,16 @@ class Reader:
         """One search, of all shards."""
         index = None if "pit" in body else self._name  # that of the point in time
         with driver_errors(self._place):
-            answer = self._client.search(index=index, body=body, allow_partial_search_results=False)
+            answer = self._client.search(
+                index=index, allow_partial_search_results=False, **search_parameters(body)
+            )
         return self._whole(answer.body)
 
-    def search_all(self, bodies: Sequence[Body]) -> Iterator[Hits]:
+    def search_all(self, bodies: Sequence[Body], at_once: int = QUERIES) -> Iterator[Hits]:
         """The hits of each of many searches."""
-        for start in range(0, len(bodies), QUERIES):
+        for start in range(0, len(bodies), at_once):
             searches: list[Body] = []
-            for body in bodies[start : start + QUERIES]:
+            for body in bodies[start : start + at_once]:
                 searches += [{"allow_partial_search_results": False}, body]
             with driver_errors(self._place):
                 answers = self._client.msearch(index=self._name, searches=searches)["responses"]

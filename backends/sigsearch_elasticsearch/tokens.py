@@ -42,14 +42,20 @@ def tokens_of(signatures: npt.NDArray[np.int8], scheme: Scheme, share: float = 1
         Of only the first so many of the words. Crosses come first that are within the grid whole; they stand
         in the fewest strangers.
     """
+    telling = telling_words(signatures, scheme)
+    telling[:, math.ceil(share * scheme.word_count) :] = False
+    return _spelled(encode_words(signatures, scheme=scheme), telling, scheme)
+
+
+def telling_words(signatures: npt.NDArray[np.int8], scheme: Scheme) -> npt.NDArray[np.bool_]:
+    """Which words of each signature say something: shape (n, words)."""
     positions = word_positions(scheme)
     signs = np.where(positions >= 0, np.sign(signatures[:, positions]), 0)
     telling = _telling(signs, scheme)
     # A picture that is one slope is to be found as well.
     poor = telling.sum(axis=1) < _FEW
     telling[poor] = signs[poor].any(axis=-1)
-    telling[:, math.ceil(share * scheme.word_count) :] = False
-    return _spelled(encode_words(signatures, scheme=scheme), telling, scheme)
+    return telling
 
 
 def near_tokens_of(signatures: npt.NDArray[np.int8], scheme: Scheme, most: int) -> Tokens:

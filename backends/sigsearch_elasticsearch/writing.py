@@ -37,6 +37,8 @@ class Operation:
     action: Action
     id: str
     document: Document | None = None
+    otherwise: Document | None = None
+    """What to store instead if the server refuses the document."""
 
     def lines(self) -> list[bytes]:
         """As the lines of a bulk request."""
@@ -49,11 +51,16 @@ class _Batch:
     """Operations on their way, by their places."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
-        self.operations = operations
+        self.operations = list(operations)
         self.lines = [operation.lines() for operation in operations]
         self.done: dict[int, Result] = {}
         self.unsure: set[int] = set()
         """Those that were sent without an answer: they may be done."""
+
+    def replace(self, place: int, document: Document) -> None:
+        operation = self.operations[place]
+        self.operations[place] = Operation(operation.action, operation.id, document)
+        self.lines[place] = self.operations[place].lines()
 
     def waiting(self) -> list[int]:
         return [place for place in range(len(self.operations)) if place not in self.done]
@@ -162,6 +169,10 @@ class Writer:
         trouble = None
         there = []
         for place, item in zip(chunk, items, strict=True):
+            otherwise = batch.operations[place].otherwise
+            if otherwise is not None and _is_refused(item):
+                batch.replace(place, otherwise)
+                continue
             result = self._result(batch.operations[place], item)
             if isinstance(result, SigsearchError):
                 trouble = result
@@ -184,7 +195,7 @@ class Writer:
         if told is None:
             result: Result = item["result"]
             return result
-        if status == 400 and kind_of(told) != "index_closed_exception":
+        if _is_refused(item):
             raise InputError(
                 f"{self._connection.place} refuses the record {operation.id!r}: {reason_of(told)}"
             )
@@ -206,6 +217,11 @@ class Writer:
             place: "created" if _is(found, operations[place].document) else "kept"
             for place, found in zip(places, found, strict=True)
         }
+
+
+def _is_refused(item: Mapping[str, Any]) -> bool:
+    """Whether the server says of a document that it cannot be stored, ever."""
+    return item["status"] == 400 and kind_of(item.get("error")) != "index_closed_exception"
 
 
 def _is(found: Mapping[str, Any], document: Document | None) -> bool:

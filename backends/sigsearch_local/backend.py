@@ -22,7 +22,7 @@ from sigsearch.backend import Backend, Capability, Outcome, refuse_options
 from sigsearch.bounds import EFFORT
 from sigsearch.errors import ClosedError, InputError, StorageError
 from sigsearch.filters import Filter
-from sigsearch.records import WHOLE, Box, Candidate, Record, View
+from sigsearch.records import WHOLE, Box, Candidate, Problem, Record, View
 from sigsearch.scheme import Scheme
 from sigsearch_local import catalogue, leaves, upkeep
 from sigsearch_local.catalogue import COLUMNS, FORMAT_VERSION, Location, Row, State
@@ -333,15 +333,30 @@ class LocalBackend(Backend):
         self._check_open()
         return self._salvage()
 
+    def examine(self) -> Iterator[Record | Problem]:
+        self._check_open()
+        return self._examine()
+
     def _salvage(self) -> Iterator[Record]:
+        return (found for found in self._examine() if isinstance(found, Record))
+
+    def _examine(self) -> Iterator[Record | Problem]:
         with self._connection() as database:
             state = catalogue.state(database)
             snapshot = _Snapshot(database, state, upkeep.whole_rows(self._files(state), state))
+            read = 0
             for row in upkeep.readable(database):
                 try:
                     yield from _records(snapshot, [row])
-                except StorageError:
-                    continue
+                    read += 1
+                except StorageError as error:
+                    yield Problem(row.id, str(error))
+                    read += 1
+            if read < state.live:
+                lost = f"{state.live - read:,} of {state.live:,}"
+                yield Problem(
+                    None, f"{lost} records of {self.folder} cannot be read; 'sigsearch check' says why"
+                )
 
     def close(self) -> None:
         with self._lock:
