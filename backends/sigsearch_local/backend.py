@@ -42,6 +42,8 @@ _ATTEMPTS = 10
 _FEW = 1 / 50
 """Where a filter leaves a smaller share of the rows, they are compared one by one: a block is 256 rows."""
 
+_COUNT = "SELECT count(*) FROM records"
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -198,7 +200,7 @@ class LocalBackend(Backend):
         with self._connection() as database:
             if where is not None:
                 return len(leaves.numbers(database, where))
-            return int(database.execute("SELECT count(*) FROM records").fetchone()[0])
+            return int(database.execute(_COUNT).fetchone()[0])
 
     def scan(self, where: Filter | None = None) -> Iterator[Record]:
         self._check_open()  # now, not at the first record
@@ -346,17 +348,18 @@ class LocalBackend(Backend):
             snapshot = _Snapshot(database, state, upkeep.whole_rows(self._files(state), state))
             read = 0
             for row in upkeep.readable(database):
+                read += 1
                 try:
                     yield from _records(snapshot, [row])
-                    read += 1
                 except StorageError as error:
                     yield Problem(row.id, str(error))
-                    read += 1
-            if read < state.live:
-                lost = f"{state.live - read:,} of {state.live:,}"
-                yield Problem(
-                    None, f"{lost} records of {self.folder} cannot be read; 'sigsearch check' says why"
-                )
+            try:
+                lost = int(database.execute(_COUNT).fetchone()[0]) - read
+            except sqlite3.DatabaseError as error:
+                yield Problem(None, f"the records of {self.folder} cannot be counted: {error}")
+            else:
+                if lost:
+                    yield Problem(None, f"{lost:,} records of {self.folder} cannot be read at all")
 
     def close(self) -> None:
         with self._lock:

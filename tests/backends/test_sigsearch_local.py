@@ -215,7 +215,7 @@ def test_an_index_of_another_scheme_is_refused_with_both_named(path):
     with sigsearch.open(path, scheme=sigsearch.Scheme(word_length=12)) as index:
         index.add(id="a", signature=make_signature(1))
     with left_as_it_is(path.parent), pytest.raises(SchemeMismatchError) as caught:
-        sigsearch.open(path)
+        sigsearch.open(path, scheme=sigsearch.Scheme())
     assert "wanted word_length=10, found word_length=12" in str(caught.value)
     assert "\n" not in str(caught.value)
     with sigsearch.open(path, scheme=sigsearch.Scheme(word_length=12)) as index:
