@@ -365,8 +365,7 @@ class Theirs:
 
     def __init__(self, client: Elasticsearch, index: str) -> None:
         self.image_match = ImageMatch()
-        driver: Any = importlib.import_module("image_match.elasticsearch_driver")
-        self._driver = driver.SignatureES(_OldClient(client), index=index)
+        self._driver = self.image_match.driver(client, index)
 
     def search(self, record: Mapping[str, Any]) -> list[int]:
         """Search for a record, which took no time to make, and compute distances; the numbers of matches."""
@@ -395,16 +394,6 @@ class Theirs:
                     f"WRONG: image-match's words of {signature.tolist()} are not {words.tolist()}"
                 )
         return len(signatures)
-
-
-class _OldClient:
-    """What image-match's driver asks of a client, which had types of documents then."""
-
-    def __init__(self, client: Elasticsearch) -> None:
-        self._client = client
-
-    def search(self, *, index: str, doc_type: str, body: dict[str, Any], size: int, timeout: str) -> Any:
-        return self._client.search(index=index, body={**body, "size": size, "timeout": timeout})
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,14 @@ import tarfile
 import tempfile
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import platformdirs
+
+if TYPE_CHECKING:
+    from elasticsearch import Elasticsearch
 
 VERSION = "1.1.2"
 SHA256 = "36c551adff79df1b9710060300f30802168bd2485cdfcea10c17cf35cc5aab37"
@@ -35,12 +38,14 @@ class ImageMatch:
         sys.modules["image_match"] = package
         goldberg: Any = importlib.import_module("image_match.goldberg")
         self._database: Any = importlib.import_module("image_match.signature_database_base")
-        self._generator = goldberg.ImageSignature()
-        # The other change: the rgb2gray of image-match's day gave grey arrays back as they were.
-        preprocess = self._generator.preprocess_image
-        self._generator.preprocess_image = lambda image, **options: (
-            image if image.ndim == 2 else preprocess(image, **options)
-        )
+        self._generator = _taking_grey(goldberg.ImageSignature())
+
+    def driver(self, client: Elasticsearch, index: str, **options: Any) -> Any:
+        """Its SignatureES, with a client of today."""
+        module: Any = importlib.import_module("image_match.elasticsearch_driver")
+        driver = module.SignatureES(_OldClient(client), index=index, **options)
+        driver.gis = _taking_grey(driver.gis)
+        return driver
 
     def signature(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
         """Of an RGB array of uint8, or of a grey array of floats from 0 to 1."""
@@ -67,6 +72,35 @@ class ImageMatch:
         window = generator.crop_image(grey)
         means = generator.compute_mean_level(grey, *generator.compute_grid_points(grey, window=window))
         return np.ravel(generator.compute_differentials(means))
+
+
+class _OldClient:
+    """What image-match's driver asks of a client, which had types of documents then."""
+
+    def __init__(self, client: Elasticsearch) -> None:
+        self._client = client
+
+    def search(self, *, index: str, body: dict[str, Any], doc_type: str = "", **options: Any) -> Any:
+        source = body.get("_source")
+        query = body["query"]
+        return self._client.search(index=index, query=query, source=source, **options)
+
+    def index(self, *, index: str, doc_type: str, body: dict[str, Any], refresh: bool) -> Any:
+        return self._client.index(index=index, document=body, refresh=refresh)
+
+    def delete(self, *, index: str, doc_type: str, id: str) -> Any:
+        return self._client.delete(index=index, id=id)
+
+
+def _taking_grey(generator: Any) -> Any:
+    """The other change: the rgb2gray of image-match's day gave grey arrays back as they were."""
+    preprocess = generator.preprocess_image
+    generator.preprocess_image = lambda image, *arguments, **options: (
+        image
+        if isinstance(image, np.ndarray) and image.ndim == 2
+        else preprocess(image, *arguments, **options)
+    )
+    return generator
 
 
 def _unpacked() -> Path:

@@ -32,6 +32,9 @@ from .filters import Range as Range
 from .index import FeaturelessWarning as FeaturelessWarning
 from .index import Index as Index
 from .index import open as open
+from .migration import MigrationReport as MigrationReport
+from .migration import Verification as Verification
+from .migration import migrate as migrate
 from .orientations import ORIENTATIONS as ORIENTATIONS
 from .records import AddReport as AddReport
 from .records import Box as Box

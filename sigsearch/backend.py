@@ -12,8 +12,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from sigsearch.bounds import EFFORT
 from sigsearch.errors import BackendError, ClosedError, InputError
@@ -28,8 +29,15 @@ if TYPE_CHECKING:
     from sigsearch.filters import Filter
     from sigsearch.records import Candidate, Problem, Record
 
+Known: TypeAlias = Callable[[Sequence[str]], set[str]]
+"""Given several ids, tells those whose records are not wanted."""
+
 PROTOCOL_VERSION = 1
 """Of `Backend` and `BackendInfo`. Raised when a backend written for the old one would fail or lie."""
+
+
+_PART = 1000
+"""Records whose ids are asked for together."""
 
 
 class Capability(Enum):
@@ -220,11 +228,17 @@ class Backend(ABC):
         found = self.examine()
         return (str(each) for each in found if isinstance(each, Problem))
 
-    def examine(self) -> Iterator[Record | Problem]:
+    def examine(self, known: Known | None = None) -> Iterator[Record | Problem]:
         """Every record once: what is whole as itself, what is damaged as a `Problem`; nothing is changed.
 
         A closed backend refuses at the call, not at the first record. Override it if more can be told of a
-        record than that it cannot be read; this one reads by `scan`, and ends where that fails.
+        record than that it cannot be read, or if ids are read sooner than records; this one reads by `scan`,
+        and ends where that fails.
+
+        Parameters
+        ----------
+        known : callable, optional
+            Given several ids, tells those whose records are not wanted. Each id is asked for once.
         """
         from sigsearch.records import Problem
 
@@ -234,7 +248,7 @@ class Backend(ABC):
             raise
         except BackendError as error:
             return iter([Problem(None, str(error))])
-        return _examined(records, self.scheme)
+        return _examined(records, self.scheme, known or (lambda _: set()))
 
     def salvage(self) -> Iterator[Record]:
         """Every record that can still be read whole, each once; what is damaged is passed over.
@@ -253,18 +267,28 @@ class Backend(ABC):
         self.close()
 
 
-def _examined(records: Iterator[Record], scheme: Scheme) -> Iterator[Record | Problem]:
+def _examined(records: Iterator[Record], scheme: Scheme, known: Known) -> Iterator[Record | Problem]:
     """Records, a problem in the place of each that is damaged, and the error that ends them, if any."""
     from sigsearch.records import Problem
 
-    try:
-        for record in records:
-            reason = _reason(record, scheme)
-            yield Problem(record.id, reason) if reason else record
-    except ClosedError:
-        raise
-    except BackendError as error:
-        yield Problem(None, str(error))
+    ended: Problem | None = None
+    while ended is None:
+        part: list[Record] = []
+        try:
+            part.extend(islice(records, _PART))  # what was read before an error is in it
+        except ClosedError:
+            raise
+        except BackendError as error:
+            ended = Problem(None, str(error))
+        if not part:
+            break
+        passed_over = known([record.id for record in part])  # its errors are not the index's
+        for record in part:
+            if record.id not in passed_over:
+                reason = _reason(record, scheme)
+                yield Problem(record.id, reason) if reason else record
+    if ended is not None:
+        yield ended
 
 
 def _reason(record: Record, scheme: Scheme) -> str | None:

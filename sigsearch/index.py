@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sigsearch import config, plugins, signatures
-from sigsearch.backend import Backend, Outcome
+from sigsearch.backend import Backend, Capability, Known, Outcome
 from sigsearch.bounds import CUTOFF, EFFORT, LIMIT, check_cutoff, check_effort, check_limit
 from sigsearch.errors import (
     ClosedError,
@@ -156,6 +156,11 @@ class Index:
     def scheme(self) -> Scheme:
         """How its signatures and words are made."""
         return self._scheme
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What its backend can do beyond the least."""
+        return self._backend.capabilities
 
     @property
     def _backend(self) -> Backend:
@@ -446,9 +451,15 @@ class Index:
         """
         return list(self._backend.check())
 
-    def examine(self) -> Iterator[Record | Problem]:
-        """Every record once: what is whole as itself, what is damaged as a `Problem`; nothing is changed."""
-        return self._backend.examine()
+    def examine(self, known: Known | None = None) -> Iterator[Record | Problem]:
+        """Every record once: what is whole as itself, what is damaged as a `Problem`; nothing is changed.
+
+        Parameters
+        ----------
+        known : callable, optional
+            Given several ids, tells those whose records are not wanted.
+        """
+        return self._backend.examine(known)
 
     def salvage(self) -> Iterator[Record]:
         """Every record that can still be read whole; ``target.add_many(damaged.salvage())`` copies them.
@@ -755,11 +766,12 @@ def _progress_bar(
     """The sources, expanded, and what to tell of the progress."""
     expanded: Iterable[Source] = expand(sources)
     if on:
-        from sigsearch.progress import progress_bar
+        from sigsearch.progress import adding_bar
 
         if is_one(sources) or isinstance(sources, Sequence):
             expanded = list(expanded)  # to know how many there are
-        with progress_bar(len(expanded) if isinstance(expanded, list) else None) as advance:
+        total = len(expanded) if isinstance(expanded, list) else None
+        with adding_bar(total) as advance:
             yield expanded, advance
     else:
         yield expanded, None

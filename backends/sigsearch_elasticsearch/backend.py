@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sigsearch import distances
-from sigsearch.backend import Backend, Capability, Outcome
+from sigsearch.backend import Backend, Capability, Known, Outcome
 from sigsearch.bounds import EFFORT
 from sigsearch.errors import AccessDeniedError, ClosedError, InputError, StorageError
 from sigsearch.filters import Filter
@@ -35,6 +35,8 @@ _CHUNK: Final = 500
 """Documents made, or asked for by their ids, at once."""
 _MOST_HITS: Final = 10_000
 """What one search can give (index.max_result_window)."""
+_IDS: Final = 5000
+"""Ids read at once."""
 _COMPACTION: Final = 24 * 3600.0
 """Seconds that a compaction may take; the server goes on with it if nobody waits."""
 
@@ -294,12 +296,22 @@ class ElasticsearchBackend(Backend):
         except StorageError as error:
             yield str(error)
 
-    def examine(self) -> Iterator[Record | Problem]:
+    def examine(self, known: Known | None = None) -> Iterator[Record | Problem]:
         self._see_own()
-        # The fields that are not given back are asked for by name; each document says which it has.
-        asked = [{"exists": {"field": field, "_name": field}} for field in (WORDS, LEAVES)]
-        pages = self._reader.pages({"query": {"bool": {"filter": [_ALL], "should": asked}}})
+        if known is None:
+            pages: Iterator[Hits] = self._reader.pages(_with_fields(_ALL))
+        else:
+            pages = self._unknown(self._reader.pages({"query": _ALL, "_source": False}, _IDS), known)
         return (found for hits in pages for found in self._examined(hits))
+
+    def _unknown(self, pages: Iterator[Hits], known: Known) -> Iterator[Hits]:
+        """The documents that are not known: only of these more is read than their ids."""
+        for hits in pages:
+            ids = [hit["_id"] for hit in hits]
+            passed_over = known(ids)
+            for part in _parts([id for id in ids if id not in passed_over]):
+                wanted = {"ids": {"values": part}}
+                yield self._reader.search({**_with_fields(wanted), "size": len(part)})["hits"]["hits"]
 
     def _examined(self, hits: Hits) -> Iterator[Record | Problem]:
         """The records of documents, in order; for one that is damaged, a problem."""
@@ -329,6 +341,12 @@ class ElasticsearchBackend(Backend):
 
 _ALL: Final[dict[str, Any]] = {"match_all": {}}
 _OUTCOMES: Final = {"created": Outcome.ADDED, "updated": Outcome.REPLACED, "kept": Outcome.KEPT}
+
+
+def _with_fields(query: dict[str, Any]) -> dict[str, Any]:
+    """A search whose documents say by name which they have of the fields that are not given back."""
+    asked = [{"exists": {"field": field, "_name": field}} for field in (WORDS, LEAVES)]
+    return {"query": {"bool": {"filter": [query], "should": asked}}}
 
 
 def _is_crowded(near: Sequence[Near], hits: Hits, limit: int | None) -> bool:

@@ -58,7 +58,7 @@ class BackFill:
 
     def run(self, *, progress: bool, on_advance: Advance | None) -> AddReport:
         """Read and store all that is left."""
-        from sigsearch.progress import progress_bar
+        from sigsearch.progress import adding_bar
 
         report, done = AddReport(), 0
         with driver_errors(self._place):
@@ -66,7 +66,7 @@ class BackFill:
             self._client.indices.refresh(index=self._index)
             total = self._client.count(index=self._index, query=self._left)["count"] if progress else None
             with (
-                progress_bar(total) if progress else nullcontext() as bar,
+                adding_bar(total) if progress else nullcontext() as bar,
                 closing(self._batches()) as batches,
             ):
                 for hits in batches:

@@ -23,6 +23,7 @@ from sigsearch_image_match.layout import (
     WORD,
     Layout,
     as_signature,
+    words_of,
 )
 
 if TYPE_CHECKING:
@@ -173,10 +174,10 @@ class Codec:
 
     def _wrong_words(self, hit: Mapping[str, Any], words: Sequence[int]) -> Iterator[str]:
         fields = self.layout.fields_of(hit)
+        if words_of(fields, len(words)) == words and f"{WORD}{len(words)}" not in fields:
+            return  # as all but all are
         wanted = {f"{WORD}{number}": word for number, word in enumerate(words)}
         found = {name: word for name, word in fields.items() if name.startswith(WORD) and word is not None}
-        if found == wanted:
-            return
         scheme = self.layout.scheme
         made = f"the index's k={scheme.word_length} and N={scheme.word_count}"
         if missing := wanted.keys() - found.keys():

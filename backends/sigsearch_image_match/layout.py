@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import count, takewhile
 from math import isqrt
 from typing import Any, Final
@@ -209,7 +210,7 @@ def _understand(
         return replace(layout, scheme=stored)
     reader = Reader(connection.client, connection.name, connection.place)
     records = reader.search({"size": _SAMPLE, "track_total_hits": False})["hits"]["hits"]
-    words = sum(1 for _ in takewhile(layout.properties.__contains__, (f"{WORD}{n}" for n in count())))
+    words = count_words(layout.properties)
     if words and SIGNATURE in layout.properties:
         return replace(layout, scheme=_scheme([layout.fields_of(hit) for hit in records], words, scheme))
     if records:
@@ -257,7 +258,9 @@ def _stored_scheme(mapping: Mapping[str, Any], place: str) -> Scheme | None:
 
 
 def _scheme(records: Sequence[Mapping[str, Any]], words: int, wanted: Scheme) -> Scheme:
-    """The scheme of records; what they do not tell is as wanted."""
+    """The scheme of most records; what they do not tell is as wanted."""
+    counts = [number for each in records if (number := count_words(each))]
+    words = max(counts, key=counts.count, default=words)
     told = []
     for each in records:
         signature, found = as_signature(each.get(SIGNATURE)), words_of(each, words)
@@ -274,8 +277,8 @@ def _scheme(records: Sequence[Mapping[str, Any]], words: int, wanted: Scheme) ->
     fitting = [(signature, found) for signature, found in told if len(signature) == usual.signature_length]
     if not fitting:
         return usual
-    levels = max(wanted.levels, *(int(np.abs(signature).max()) for signature, _ in fitting))
-    usual = replace(usual, levels=levels)
+    levels = [int(np.abs(signature).max()) for signature, _ in fitting]
+    usual = replace(usual, levels=max(wanted.levels, max(levels, key=levels.count)))
 
     def fit(length: int) -> int:
         scheme = replace(usual, word_length=length)
@@ -299,10 +302,20 @@ def as_signature(values: object) -> Signature | None:
     return found.astype(np.int8)
 
 
+def count_words(fields: Mapping[str, Any]) -> int:
+    """How many words a record, or a mapping, has one after the other."""
+    return sum(1 for _ in takewhile(fields.__contains__, (f"{WORD}{number}" for number in count())))
+
+
 def words_of(fields: Mapping[str, Any], words: int) -> list[int] | None:
     """The words of a record, None unless all are there and numbers."""
-    found = [fields.get(f"{WORD}{number}") for number in range(words)]
-    return found if all(type(word) is int for word in found) else None  # type: ignore[return-value]
+    found: list[Any] = list(map(fields.get, _names(words)))
+    return found if all(type(word) is int for word in found) else None
+
+
+@lru_cache
+def _names(words: int) -> tuple[str, ...]:
+    return tuple(f"{WORD}{number}" for number in range(words))
 
 
 def plain_words(signature: Signature, scheme: Scheme) -> list[int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.request import url2pathname
@@ -18,7 +18,7 @@ from urllib.request import url2pathname
 import numpy as np
 import numpy.typing as npt
 
-from sigsearch.backend import Backend, Capability, Outcome, refuse_options
+from sigsearch.backend import Backend, Capability, Known, Outcome, refuse_options
 from sigsearch.bounds import EFFORT
 from sigsearch.errors import ClosedError, InputError, StorageError
 from sigsearch.filters import Filter
@@ -335,24 +335,29 @@ class LocalBackend(Backend):
         self._check_open()
         return self._salvage()
 
-    def examine(self) -> Iterator[Record | Problem]:
+    def examine(self, known: Known | None = None) -> Iterator[Record | Problem]:
         self._check_open()
-        return self._examine()
+        return self._examine(known or (lambda _: set()))
 
     def _salvage(self) -> Iterator[Record]:
-        return (found for found in self._examine() if isinstance(found, Record))
+        return (found for found in self._examine(lambda _: set()) if isinstance(found, Record))
 
-    def _examine(self) -> Iterator[Record | Problem]:
+    def _examine(self, known: Known) -> Iterator[Record | Problem]:
         with self._connection() as database:
             state = catalogue.state(database)
             snapshot = _Snapshot(database, state, upkeep.whole_rows(self._files(state), state))
+            rows = upkeep.readable(database)
             read = 0
-            for row in upkeep.readable(database):
-                read += 1
-                try:
-                    yield from _records(snapshot, [row])
-                except StorageError as error:
-                    yield Problem(row.id, str(error))
+            while part := list(islice(rows, _CHUNK)):
+                read += len(part)
+                passed_over = known([row.id for row in part])
+                for row in part:
+                    if row.id in passed_over:
+                        continue
+                    try:
+                        yield from _records(snapshot, [row])
+                    except StorageError as error:
+                        yield Problem(row.id, f"the record {row.id!r}: {error}")
             try:
                 lost = int(database.execute(_COUNT).fetchone()[0]) - read
             except sqlite3.DatabaseError as error:

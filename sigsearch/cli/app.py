@@ -13,6 +13,7 @@ from typer.main import get_command
 import sigsearch
 from sigsearch.cli.add import add
 from sigsearch.cli.demo import demo
+from sigsearch.cli.migrate import migrate
 from sigsearch.cli.output import INTERRUPTED, complain, say
 from sigsearch.cli.records import backends, delete, get, info, list_
 from sigsearch.cli.search import compare, explain, search
@@ -36,6 +37,7 @@ for _command, _example in (
     (info, "info --index photos.sig"),
     (check, "check --index photos.sig --salvage saved.sig"),
     (compact, "compact --index photos.sig"),
+    (migrate, "migrate image-match://localhost:9200/images photos.sig"),
     (backends, "backends"),
     (demo, "demo"),
 ):

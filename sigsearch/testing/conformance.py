@@ -888,6 +888,29 @@ class BackendConformance:
             for record in found:
                 check_same(record, kept[record.id])
 
+    def test_all_of_a_sound_index_is_examined_and_found_whole(self, backend: Backend) -> None:
+        assert list(backend.examine()) == []
+        kept = _add_replace_and_delete(backend)
+        found = [each for each in backend.examine() if isinstance(each, Record)]
+        assert sorted(record.id for record in found) == sorted(kept)
+        for record in found:
+            check_same(record, kept[record.id])
+
+    def test_what_is_known_is_not_examined_and_each_id_is_asked_for_once(self, backend: Backend) -> None:
+        signature = make_signature(1)
+        backend.add([make_record(f"{i}", signature) for i in range(1200)], replace=False)
+        backend.refresh()
+        asked: list[str] = []
+
+        def known(ids: Sequence[str]) -> set[str]:
+            asked.extend(ids)
+            return {id for id in ids if int(id) % 3}
+
+        examined = [each for each in backend.examine(known) if isinstance(each, Record)]
+        assert sorted(int(record.id) for record in examined) == list(range(0, 1200, 3))
+        assert sorted(map(int, asked)) == list(range(1200))
+        assert all(np.array_equal(record.views[0].signature, signature) for record in examined)
+
     # info, refresh, close
 
     def test_info_is_json(self, backend: Backend) -> None:
@@ -934,6 +957,7 @@ class BackendConformance:
             pytest.param(lambda b: b.compact(), id="compact"),
             pytest.param(lambda b: b.check(), id="check, before the first problem is asked for"),
             pytest.param(lambda b: b.salvage(), id="salvage, before the first record is asked for"),
+            pytest.param(lambda b: b.examine(), id="examine, before the first record is asked for"),
         ],
     )
     def test_a_closed_backend_refuses_every_call(

@@ -311,6 +311,20 @@ FAULTS = {
         """,
         {"test_a_closed_backend_refuses_every_call[check, before the first problem is asked for]"},
     ),
+    "examines lazily": (
+        """
+        def examine(self, known=None):
+            yield from super().examine(known)
+        """,
+        {"test_a_closed_backend_refuses_every_call[examine, before the first record is asked for]"},
+    ),
+    "examines what is known": (
+        """
+        def examine(self, known=None):
+            return super().examine()
+        """,
+        {"test_what_is_known_is_not_examined_and_each_id_is_asked_for_once"},
+    ),
     "salvages lazily": (
         """
         def salvage(self):

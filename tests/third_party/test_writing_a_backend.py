@@ -49,7 +49,7 @@ def test_every_verb_is_in_the_table_with_its_arguments():
     verbs = re.findall(r"^\| `(\w+)(?:\((.*?)\))?` \| (optional)?", PAGE, re.MULTILINE)
     table = {verb: re.sub(r"[*\s]", "", arguments) for verb, arguments, _ in verbs}
     optional = {verb for verb, _, word in verbs if word}
-    assert optional == {"compact", "check", "salvage"}
+    assert optional == {"compact", "check", "examine", "salvage"}
     assert optional.isdisjoint(Backend.__abstractmethods__)
     assert set(Backend.__abstractmethods__) <= table.keys()
     for verb in Backend.__abstractmethods__ - {"scheme"} | optional:

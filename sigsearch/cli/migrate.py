@@ -1,0 +1,112 @@
+"""``sigsearch migrate``: all records of an index into another one, of whatever kind."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+import sigsearch
+from sigsearch.cli.options import Json, load_kernels, open_there
+from sigsearch.cli.output import Interrupted, complain, say, say_json
+
+if TYPE_CHECKING:
+    from sigsearch.index import Index
+    from sigsearch.migration import MigrationReport, Progress, Verification
+
+_EVERY = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
+def migrate(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The index to copy; it is only read.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="TARGET", help="The index to copy to, which is made if it does not exist."),
+    ],
+    on_damage: Annotated[
+        Literal["skip", "stop", "copy"],
+        typer.Option(
+            metavar="skip|stop|copy",
+            help="What to do with a damaged record: leave it out, end there, or copy it if its signature is "
+            "whole.",
+        ),
+    ] = "skip",
+    as_json: Json = False,
+) -> int:
+    """Copy all records of an index into another one of any kind, and look whether they are there.
+
+    Ids, paths, metadata and time stamps are kept, and no picture is read. Records whose id is there already
+    are passed over: an interrupted command can simply be repeated, and so can a finished one, for what was
+    added since.
+
+    Exit status: 0, 1 if a record was left out or not looked at, or 2 if what is there is not what was copied.
+    """
+    from sigsearch.migration import migrate, target_scheme
+
+    load_kernels()
+    with open_there(source) as old, sigsearch.open(target, scheme=target_scheme(target, old)) as new:
+        try:
+            report = migrate(old, new, on_damage=on_damage, progress=True, on_advance=_lines(old))
+        except KeyboardInterrupt as error:
+            raise Interrupted("what was copied is kept, the same command goes on where it stopped") from error
+        sizes = _sizes(old, new)
+    verification = report.verification
+    if verification is None:  # for mypy: a finished one has it
+        return 2
+    if as_json:
+        say_json(report.to_json())
+    else:
+        say(_summary(report))
+        say(_verdict(verification, new.location))
+        if sizes:
+            say(sizes)
+    for each in (*report.damaged, *report.refused, *verification.unverified, *verification.wrong):
+        complain(each)
+    return 2 if verification.wrong else int(not report.ok)
+
+
+def _lines(source: Index) -> Progress | None:
+    """Progress as a line now and then, where no bar is shown."""
+    if sys.stderr.isatty():
+        return None
+    total = source.count()
+    last = time.monotonic()
+
+    def advance(report: MigrationReport) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _EVERY:
+            last = time.monotonic()
+            complain(f"{report.read:,} of {total:,} records read, {report.added:,} added")
+
+    return advance
+
+
+def _summary(report: MigrationReport) -> str:
+    parts = [f"{report.added:,} added"]
+    for count, what in (
+        (report.present, "already there"),
+        (report.repaired, "of these damaged"),
+        (report.left_out, "left out"),
+    ):
+        if count:
+            parts.append(f"{count:,} {what}")
+    return f"{report.read:,} read: {', '.join(parts)}"
+
+
+def _verdict(found: Verification, location: str) -> str:
+    head = f"{found.records:,} records in {location}; a sample of {found.sampled:,}"
+    if found.wrong:
+        return f"WRONG: {head} shows {len(found.wrong):,} that are not as they should be"
+    verdict = f"verified: {head} is the same there, {found.found:,} found by their signatures"
+    if found.matches:
+        verdict += f"; {found.found_too:,} of the {found.matches:,} other matches found, too"
+        verdict += ", at the same distances"
+    return verdict
+
+
+def _sizes(old: Index, new: Index) -> str:
+    before, after = (index.info().get("bytes") for index in (old, new))
+    return "" if before is None or after is None else f"{before:,} bytes before, {after:,} after"
