@@ -25,6 +25,7 @@ from sigsearch.records import Candidate, Problem, Record
 from sigsearch.scheme import IMAGE_MATCH_SCHEME, Scheme
 from sigsearch_image_match.documents import Codec, metadata_of
 from sigsearch_image_match.layout import APART, APART_MAPPING, FORMAT_VERSION, METADATA, prepare
+from sigsearch_image_match.narrowing import narrowed
 from sigsearch_image_match.searching import CANDIDATES, MOST_CANDIDATES, Searcher, Wanted
 
 
@@ -128,7 +129,11 @@ class ImageMatchBackend(ElasticsearchBackend):
 
     def _query(self, where: Filter) -> dict[str, Any]:
         """A query for all that the filter may be true of."""
-        return {"match_all": {}}  # NARROW
+        client = self._connection.client
+        with driver_errors(self._connection.place):
+            # As it is now, for another program may just have added a field.
+            [found] = client.indices.get_mapping(index=self._connection.name).body.values()
+        return narrowed(where, found["mappings"], self._codec.layout.parent) or {"match_all": {}}
 
     # Searching
 
