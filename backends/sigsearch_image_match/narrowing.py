@@ -2,11 +2,10 @@
 
 What Elasticsearch makes of metadata depends on their mapping, most of which it makes itself from what it
 sees first. It keeps text and numbers apart no better than it must, and leaves out what is too long or does
-not fit.
-So a filter is worked out by `Filter.matches` on what the server gives; here the server is asked for less where
-it can be told for certain that nothing is lost: for equality of text, numbers and booleans, and for ranges of
-numbers, on fields of plain types. All else, as negations, `Exists`, and objects that are ``nested``, is not
-narrowed.
+not fit. So a filter is worked out by `Filter.matches` on what the server gives; here the server is asked for
+less where it can be told for certain that nothing is lost: for equality of text, numbers and booleans, and
+for ranges of numbers, on fields of plain types. All else, as negations, `Exists`, and objects that are
+``nested``, is not narrowed.
 """
 
 from __future__ import annotations

@@ -36,9 +36,10 @@ def migrate(
     ] = "skip",
     as_json: Json = False,
 ) -> int:
-    """Copy all records of an index into another one of any kind, and look whether they are there.
+    """Copy all records of an index into another one of any kind.
 
-    Ids, paths, metadata and time stamps are kept, and no picture is read. Records whose id is there already
+    Ids, paths, metadata and time stamps are kept, and no picture is read. At the end the records are
+    counted, and a sample of them is compared and searched for. Records whose id is there already
     are passed over: an interrupted command can simply be repeated, and so can a finished one, for what was
     added since.
 

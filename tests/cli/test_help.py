@@ -32,9 +32,12 @@ def test_the_help_of_a_command_has_its_purpose_in_a_sentence_and_an_example(run,
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_help_is_cut_in_a_narrow_terminal(run, command, monkeypatch):
-    wide = run(command, "--help").out
+    def letters():
+        return "".join(run(command, "--help").out.split())  # a line may end behind a hyphen
+
+    wide = letters()
     monkeypatch.setenv("COLUMNS", "40")
-    assert run(command, "--help").out.split() == wide.split()
+    assert letters() == wide
 
 
 def test_version_is_the_name_and_the_number(run):
