@@ -456,7 +456,7 @@ def test_an_index_of_another_scheme_is_opened_and_then_refused_by_the_core(
 ):
     open_backend(scheme=Scheme(word_length=20))
     with pytest.raises(SchemeMismatchError, match="word_length=20"):
-        sigsearch.open(elasticsearch_server.location(name), **elasticsearch_server.options)
+        sigsearch.open(elasticsearch_server.location(name), scheme=Scheme(), **elasticsearch_server.options)
 
 
 def test_an_index_whose_alias_is_gone_is_named(open_backend, client, name):
