@@ -109,13 +109,13 @@ def elasticsearch(
         raise SystemExit("--keep is for a server that stays: name it in SIGSEARCH_TEST_ES_URL")
     with ExitStack() as stack:
         report = stack.enter_context(closing(Report(raw)))
-        server = stack.enter_context(_server(version))
+        server = stack.enter_context(start_server(version))
         client = stack.enter_context(server.client(request_timeout=_PATIENCE))
         prefix = keep or f"sigsearch-benchmark-{secrets.token_hex(4)}"
         run = Run(report, server, client, prefix, records, pictures, queries, repeats, seed)
         if not keep:
             stack.callback(run.delete_indexes)
-        facts = {"elasticsearch": server.version, "client": _client_version()}
+        facts = {"elasticsearch": server.version, "client": client_version()}
         given = {"records": records, "pictures": str(pictures), "queries": queries, "seed": seed}
         report.facts(machine() | facts | given)
         data = make_data(run)
@@ -161,7 +161,8 @@ class Run:
             self.client.indices.delete(index=index, ignore_unavailable=True)
 
 
-def _server(version: str | None) -> AbstractContextManager[ElasticsearchServer]:
+def start_server(version: str | None) -> AbstractContextManager[ElasticsearchServer]:
+    """The server that is named in the environment, or one of our own."""
     try:
         from sigsearch_elasticsearch.testing import DEFAULT_VERSION, LocalElasticsearch, elasticsearch_server
     except ImportError as error:
@@ -171,7 +172,8 @@ def _server(version: str | None) -> AbstractContextManager[ElasticsearchServer]:
     return LocalElasticsearch(version or DEFAULT_VERSION, full_speed=True, heap=HEAP)
 
 
-def _client_version() -> str:
+def client_version() -> str:
+    """Of the Python client."""
     return ".".join(map(str, importlib.import_module("elasticsearch").__version__))
 
 
@@ -370,7 +372,16 @@ class Theirs:
     def search(self, record: Mapping[str, Any]) -> list[int]:
         """Search for a record, which took no time to make, and compute distances; the numbers of matches."""
         found = self._driver.search_single_record({**record})
-        return [_number(match["path"]) for match in found]
+        return [number_of(match["path"]) for match in found]
+
+    def search_image(self, pixels: npt.NDArray[np.uint8]) -> int:
+        """Search for a picture in all orientations that it knows; how many matches."""
+        with np.errstate(all="ignore"):
+            return len(self._driver.search_image(pixels, all_orientations=True))
+
+    def insert(self, record: dict[str, Any]) -> None:
+        """Add a record, as its add_image does when it has the signature."""
+        self._driver.insert_single_record(record)
 
     def records(self, signatures: made.Signatures, first: int = 0) -> Iterator[dict[str, Any]]:
         """As image-match's make_record makes them of pictures without metadata."""
@@ -422,17 +433,17 @@ def load(run: Run, data: Data, stack: ExitStack) -> Sides:
     if not is_kept[0]:
         _clear(run, THEIRS)
         start = time.perf_counter()
-        _load_theirs(run, theirs, data.stored)
-        _report_speed(run, f"image-match's index ({THREADS} threads)", records, start)
+        load_theirs(run, theirs, data.stored)
+        report_speed(run, f"image-match's index ({THREADS} threads)", records, start)
     if not is_kept[1]:
         start = time.perf_counter()
         add_all(run, ours, data.stored)
-        _report_speed(run, "sigsearch's index (Index.add_many, one thread)", records, start)
+        report_speed(run, "sigsearch's index (Index.add_many, one thread)", records, start)
     with run.open(FILTERED) as filtered:
         if not _is_kept(run, FILTERED, records):
             start = time.perf_counter()
             add_all(run, filtered, data.stored, lambda number: {"hundredth": number % 100})
-            _report_speed(run, "another with metadata {'hundredth': 0 to 99}", records, start)
+            report_speed(run, "another with metadata {'hundredth': 0 to 99}", records, start)
     sides = Sides(ours, theirs)
     if any(is_kept):
         report.note("an index is there from before, with as many records: taken as it is")
@@ -443,7 +454,7 @@ def load(run: Run, data: Data, stack: ExitStack) -> Sides:
     for name in (THEIRS, OURS, FILTERED):
         _wait_for_history(run, name)
         start = time.perf_counter()
-        _merge(run, name)
+        merge(run, name)
         report.number(f"merging {name}'s index, old segments gone", time.perf_counter() - start, "s")
     bytes_theirs, bytes_ours, _ = _report_sizes(run, records, "merged to one segment, a record")
     report.number("image-match's bytes / sigsearch's", bytes_theirs / bytes_ours)
@@ -472,7 +483,8 @@ def add_all(
         raise SystemExit(f"wanted {len(stored)} records added, found {there}")
 
 
-def _load_theirs(run: Run, theirs: Theirs, stored: made.Signatures) -> None:
+def load_theirs(run: Run, theirs: Theirs, stored: made.Signatures) -> None:
+    """Send all records as image-match does, but in bulk."""
     from elasticsearch import helpers
 
     # No mapping: image-match leaves it to Elasticsearch, which makes `long` of all numbers.
@@ -508,14 +520,15 @@ def _check_records(sides: Sides, data: Data) -> None:
     for number in range(0, len(data.stored), -(-len(data.stored) // 10)):
         signature = data.stored[number]
         [record] = sides.theirs.records(signature[np.newaxis])
-        found = [_number(match.id) for match in sides.ours.search(signature, effort=MOST_EFFORT)]
+        found = [number_of(match.id) for match in sides.ours.search(signature, effort=MOST_EFFORT)]
         if not {number} <= set(found) & set(sides.theirs.search(record)):
             raise SystemExit(
                 "the indexes that are there are not of this seed and these pictures: delete them"
             )
 
 
-def _report_speed(run: Run, what: str, records: int, start: float) -> None:
+def report_speed(run: Run, what: str, records: int, start: float) -> None:
+    """Report the time since a start, and records per second."""
     seconds = time.perf_counter() - start
     run.report.number(f"loading {what}", seconds, "s")
     run.report.number("records per second", records / seconds)
@@ -547,7 +560,7 @@ def at_rest(client: Elasticsearch, index: str) -> tuple[int, int]:
     return seen[-1][:2]
 
 
-def _merge(run: Run, what: str) -> None:
+def merge(run: Run, what: str) -> None:
     """Merge to one segment, and wait until the old ones are gone.
 
     Exit if that does not come about.
@@ -590,7 +603,8 @@ def _path(number: int) -> str:
     return f"/pictures/{number // 1000:04}/{number:08}.jpg"
 
 
-def _number(path: str) -> int:
+def number_of(path: str) -> int:
+    """The number of the record of a path."""
     return int(path[-12:-4])
 
 
@@ -630,13 +644,13 @@ class Target:
     met: bool
 
 
-def _answers(data: Data, sides: Sides, efforts: Sequence[int]) -> dict[str, Callable[[int], list[int]]]:
+def all_answers(data: Data, sides: Sides, efforts: Sequence[int]) -> dict[str, Callable[[int], list[int]]]:
     """How each side answers a query, given by its number; image-match first."""
     records = list(sides.theirs.records(data.signatures))
 
     def ours(effort: int, query: int) -> list[int]:
         found = sides.ours.search(data.signatures[query], limit=LIMIT, effort=effort)
-        return [_number(match.id) for match in found]
+        return [number_of(match.path) for match in found if match.path]
 
     answers: dict[str, Callable[[int], list[int]]] = {
         THEIRS: lambda query: sides.theirs.search(records[query])
@@ -644,7 +658,7 @@ def _answers(data: Data, sides: Sides, efforts: Sequence[int]) -> dict[str, Call
     return answers | {f"effort {effort}": partial(ours, effort) for effort in efforts}
 
 
-def _ask_all(
+def ask_all(
     run: Run, data: Data, answers: Mapping[str, Callable[[int], list[int]]], rounds: int
 ) -> tuple[Times, list[Score]]:
     """Ask each side so many queries, in turns, each at another place of them; keep and judge the answers.
@@ -696,11 +710,11 @@ def _report_edits(run: Run, queries: Sequence[Query], found: Mapping[str, Mappin
 def _search_as_loaded(run: Run, data: Data, sides: Sides) -> None:
     run.report.part("as loaded", "a few of the searches before the segments are merged")
     rounds = min(AS_LOADED, len(data.queries))
-    answers = _answers(data, sides, [EFFORT])
-    times, scores = _ask_all(run, data, answers, rounds)
+    answers = all_answers(data, sides, [EFFORT])
+    times, scores = ask_all(run, data, answers, rounds)
     theirs, ours = answers
     run.report.times(times, [(theirs, ours)])
-    _report_frontier(run, scores)
+    report_frontier(run, scores)
 
 
 def search(run: Run, data: Data, sides: Sides) -> None:
@@ -711,9 +725,9 @@ def search(run: Run, data: Data, sides: Sides) -> None:
         "image-match's with search and distances",
     )
     run.report.number("load average", os.getloadavg()[0])
-    times, scores = _ask_all(run, data, _answers(data, sides, EFFORTS), len(data.queries))
+    times, scores = ask_all(run, data, all_answers(data, sides, EFFORTS), len(data.queries))
     run.report.times(times)
-    _report_frontier(run, scores)
+    report_frontier(run, scores)
     run.report.part("targets", "on indexes merged to one segment each")
     for target in targets(scores[0], scores[1:], sides.smaller):
         _report_target(run, target)
@@ -723,7 +737,7 @@ def _report_target(run: Run, target: Target) -> None:
     run.report.number(target.text, target.found, "met" if target.met else "NOT MET")
 
 
-def _report_frontier(run: Run, scores: Sequence[Score]) -> None:
+def report_frontier(run: Run, scores: Sequence[Score]) -> None:
     """The table of what is found and in what time."""
     report, theirs = run.report, scores[0]
     report.note("frontier; ratios are image-match's time / that one's:")
@@ -847,7 +861,7 @@ def filters(run: Run, data: Data) -> None:
             where = Eq("hundredth", query.own % 100) if name == "1 % left" else None
             matches = index.search(data.signature(number), where=where)
             if query.is_copy:
-                found[name].append(query.own in [_number(match.id) for match in matches])
+                found[name].append(query.own in [number_of(match.id) for match in matches])
 
         steps = {name: partial(ask, name) for name in found}
         take_turns(steps, min(WARM, run.repeats), warm=False)

@@ -1,0 +1,172 @@
+"""image-match's own index: searched by image-match and by sigsearch, and then migrated."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+import sigsearch
+from benchmarks.elasticsearch import (
+    OURS,
+    THEIRS,
+    Data,
+    Run,
+    Sides,
+    Theirs,
+    all_answers,
+    ask_all,
+    at_rest,
+    client_version,
+    load_theirs,
+    make_data,
+    merge,
+    report_frontier,
+    report_speed,
+    start_server,
+)
+from benchmarks.report import Report, machine, progress, take_turns
+
+if TYPE_CHECKING:
+    from sigsearch.index import Index
+
+_PATIENCE: Final = 7200
+_EFFORTS: Final = range(2, 6)
+_ADDED: Final = 200
+"""Records added one by one, and as many in bulk."""
+
+
+def image_match(
+    records: Annotated[
+        int, typer.Option(min=100, help="so many signatures that no query is a copy of")
+    ] = 20_000,
+    pictures: Annotated[
+        Path | None, typer.Option(help="a folder of pictures; default: the paintings and made pictures")
+    ] = None,
+    queries: Annotated[
+        int, typer.Option(min=10, help="at most so many edited copies are searched for")
+    ] = 250,
+    repeats: Annotated[int, typer.Option(min=1, help="times each step beside the searches is timed")] = 10,
+    version: Annotated[str | None, typer.Option(help="of the Elasticsearch that is started")] = None,
+    raw: Annotated[Path | None, typer.Option(help="a file for the raw numbers, as JSON lines")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="of the signatures, the edits and the queries")] = 0,
+) -> None:
+    """Search an index of image-match by its own driver and by sigsearch, and migrate it.
+
+    Both search the same index. The records and the queries are those of the command elasticsearch, and the
+    sides take turns, so that a busy machine hurts both alike; read the ratios.
+    """
+    with ExitStack() as stack:
+        report = stack.enter_context(closing(Report(raw)))
+        server = stack.enter_context(start_server(version))
+        client = stack.enter_context(server.client(request_timeout=_PATIENCE))
+        prefix = f"sigsearch-benchmark-{secrets.token_hex(4)}"
+        run = Run(report, server, client, prefix, records, pictures, queries, repeats, seed)
+        stack.callback(run.delete_indexes)
+        facts = {"elasticsearch": server.version, "client": client_version()}
+        given = {"records": records, "pictures": str(pictures), "queries": queries, "seed": seed}
+        report.facts(machine() | facts | given)
+        data = make_data(run)
+        report.part("load", "as image-match's insert_single_record sends them, but in bulk")
+        theirs = Theirs(client, run.name(THEIRS))
+        start = time.perf_counter()
+        load_theirs(run, theirs, data.stored)
+        report_speed(run, "image-match's index (two threads)", len(data.stored), start)
+        merge(run, THEIRS)
+        location = server.location(run.name(THEIRS)).replace("elasticsearch", "image-match", 1)
+        with sigsearch.open(location, create=False, **server.options) as ours:
+            search(run, data, Sides(ours, theirs))
+            orientations(run, data, Sides(ours, theirs))
+            migrations(run, ours, len(data.stored))
+            adding(run, data, Sides(ours, theirs))
+
+
+def search(run: Run, data: Data, sides: Sides) -> None:
+    """All queries by both; what image-match found and we did not."""
+    run.report.part("search", "one index, merged to one segment; the whole call of each side")
+    answers = all_answers(data, sides, list(_EFFORTS))
+    times, scores = ask_all(run, data, answers, len(data.queries))
+    run.report.times(times, [(THEIRS, f"effort {effort}") for effort in _EFFORTS])
+    report_frontier(run, scores)
+    theirs, _, usual, *_ = answers
+    lost = more = 0
+    for number in range(len(data.queries)):
+        found, known = set(answers[usual](number)), set(answers[theirs](number))
+        lost += len(known - found)
+        more += len(found - known)
+    run.report.number(f"matches of image-match's that {usual} does not give", lost)
+    run.report.number(f"matches of {usual} that image-match does not give", more)
+
+
+def orientations(run: Run, data: Data, sides: Sides) -> None:
+    """Pictures in all orientations: six searches by image-match, one request of sixteen by us."""
+    run.report.part("orientations", "pictures decoded; signatures, search and distances of all orientations")
+    pictures = data.thumbnails
+    times = take_turns(
+        {
+            THEIRS: lambda number: sides.theirs.search_image(pictures[number % len(pictures)]),
+            "sigsearch": lambda number: sides.ours.search(
+                pictures[number % len(pictures)], all_orientations=True
+            ),
+        },
+        run.repeats,
+    )
+    run.report.times(times, [(THEIRS, "sigsearch")])
+
+
+def migrations(run: Run, source: Index, records: int) -> None:
+    """Into an index of our own on the same server, and into an embedded one; each run again."""
+    size, _ = at_rest(run.client, run.name(THEIRS))
+    run.report.part("migrate", "on one thread; reading, checking words, writing, verifying")
+    run.report.number("image-match's index, a record", size / records, "bytes")
+    with tempfile.TemporaryDirectory() as folder:
+        with sigsearch.open(Path(folder) / "photos.sig") as embedded:
+            _migrate(run, source, embedded, "the embedded index")
+            run.report.number("the embedded index, a record", embedded.info()["bytes"] / records, "bytes")
+        with run.open(OURS) as server:
+            _migrate(run, source, server, "elasticsearch://")
+        merge(run, OURS)
+        size, _ = at_rest(run.client, run.name(OURS))
+        run.report.number("elasticsearch://, a record, merged", size / records, "bytes")
+
+
+def _migrate(run: Run, source: Index, target: Index, name: str) -> None:
+    for again in ("", ", a second run"):
+        start = time.perf_counter()
+        done = sigsearch.migrate(
+            source, target, on_advance=lambda report: progress(f"{report.read:,} records read")
+        )
+        progress("")
+        seconds = time.perf_counter() - start
+        found = done.verification
+        if found is None or found.wrong or done.left_out:
+            raise SystemExit(f"WRONG: migrating into {name}: {done.to_json()}")
+        run.report.number(f"into {name}{again}", seconds, "s")
+        run.report.number(f"into {name}{again}: records per second", done.read / seconds)
+        run.report.number(f"into {name}{again}: other matches, of which found", found.matches)
+        run.report.number("", found.found_too)
+
+
+def adding(run: Run, data: Data, sides: Sides) -> None:
+    """One by one, as image-match does, and in bulk; signatures are ready."""
+    run.report.part("add", "ready signatures, in image-match's own layout")
+    stored = data.stored[:_ADDED]
+    made = list(sides.theirs.records(stored))
+    start = time.perf_counter()
+    for record in made:
+        sides.theirs.insert(record)
+    one_by_one = time.perf_counter() - start
+    run.report.number("image-match's, one by one: records per second", len(made) / one_by_one)
+    start = time.perf_counter()
+    sides.ours.add_many(
+        sigsearch.Item(signature=row, id=f"new-{number}", path=f"/new/{number}")
+        for number, row in enumerate(stored)
+    )
+    bulk = time.perf_counter() - start
+    run.report.number("sigsearch's add_many: records per second", len(made) / bulk)
+    run.report.number("sigsearch's / image-match's", one_by_one / bulk)
