@@ -1,11 +1,17 @@
 """What all tests share: the three paintings that come with sigsearch, made pictures, an Elasticsearch."""
 
+import os
 import signal
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+# For the benchmarks; last, for what is tested is the installed sigsearch.
+sys.path.append(str(Path(__file__).parents[1]))
 
 pytest_plugins = ["sigsearch_elasticsearch.testing.plugin"]
 
@@ -33,6 +39,19 @@ def small_picture():
     rng = np.random.default_rng(7)
     coarse = rng.integers(0, 256, (12, 16, 3)).repeat(5, axis=0).repeat(5, axis=1)
     return np.clip(coarse + rng.integers(-20, 21, coarse.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def image_match():
+    """image-match's own code; where it cannot be had, skip, or fail if servers and all were asked for."""
+    from benchmarks.image_match import ImageMatch
+
+    try:
+        return ImageMatch()
+    except (SystemExit, subprocess.CalledProcessError) as error:
+        if os.environ.get("SIGSEARCH_TEST_ES") == "require":
+            raise
+        pytest.skip(f"no image-match: {error}")
 
 
 def pytest_configure():

@@ -13,12 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sigsearch
-from sigsearch.signatures import as_signatures
-
-sys.path.append(str(Path(__file__).parents[1]))  # last: what is tested is the installed sigsearch
-
 from benchmarks import embedded, made
 from benchmarks.report import Report
+from sigsearch.signatures import as_signatures
 
 ROOT = Path(__file__).parents[1]
 VALUES = np.arange(-2, 3, dtype=np.int8)

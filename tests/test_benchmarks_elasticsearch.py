@@ -2,22 +2,16 @@
 
 import json
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import sigsearch
-from sigsearch.testing.pictures import make_picture
-
-sys.path.append(str(Path(__file__).parents[1]))  # last: what is tested is the installed sigsearch
-
-from benchmarks import edits, made
+from benchmarks import edits, made, migration
 from benchmarks import elasticsearch as benchmark
 from benchmarks.elasticsearch import Query, Score, frontier, near_records, targets, wilson
+from sigsearch.testing.pictures import make_picture
 
 pytest_plugins = ["sigsearch_elasticsearch.testing.plugin"]
 
@@ -168,12 +162,7 @@ def test_the_table_has_shares_times_and_ratios():
 
 
 @pytest.mark.long
-def test_the_command_measures_all_parts(tmp_path, monkeypatch, capsys, elasticsearch_server):
-    pytest.importorskip("skimage")
-    try:
-        benchmark.ImageMatch()
-    except subprocess.CalledProcessError:
-        pytest.skip("image-match cannot be fetched")
+def test_the_command_measures_all_parts(tmp_path, monkeypatch, capsys, elasticsearch_server, image_match):
     monkeypatch.setenv("SIGSEARCH_TEST_ES_URL", elasticsearch_server.full_url)
     monkeypatch.setattr(benchmark, "MADE_PICTURES", 20)
     raw = tmp_path / "raw.jsonl"
@@ -201,6 +190,27 @@ def test_the_command_measures_all_parts(tmp_path, monkeypatch, capsys, elasticse
     assert hits == copies
     assert found["where", "1 % left: share of the copies found"] == [1]
     assert "NOT MET" in capsys.readouterr().out  # nothing is six times as fast with 300 records
+
+
+@pytest.mark.long
+def test_image_matchs_own_index_is_searched_by_both_and_migrated(
+    tmp_path, monkeypatch, elasticsearch_server, image_match
+):
+    monkeypatch.setenv("SIGSEARCH_TEST_ES_URL", elasticsearch_server.full_url)
+    monkeypatch.setattr(benchmark, "MADE_PICTURES", 20)
+    raw = tmp_path / "raw.jsonl"
+    migration.image_match(records=300, queries=40, repeats=1, raw=raw)
+    with elasticsearch_server.client() as client:
+        left = client.indices.get_settings(index="sigsearch-benchmark-*")
+    assert not left
+    rows = [json.loads(line) for line in raw.read_text().splitlines()]
+    found = {(row["part"], row["name"]): row["values"] for row in rows[1:]}
+    assert {part for part, _ in found} == {"made", "load", "search", "orientations", "migrate", "add"}
+    assert found["search", "matches of image-match's that effort 3 does not give"] == [0]
+    (before,) = found["migrate", "image-match's index, a record"]
+    (after,) = found["migrate", "the embedded index, a record"]
+    assert after < before
+    assert found["add", "sigsearch's / image-match's"] > [1]
 
 
 def test_keeping_the_indexes_of_a_server_that_goes_is_refused(monkeypatch):

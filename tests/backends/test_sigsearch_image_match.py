@@ -1,9 +1,7 @@
 """image-match's layout against the conformance suite, and indexes as the real image-match leaves them."""
 
 import json
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,10 +22,6 @@ from sigsearch.scheme import IMAGE_MATCH_SCHEME, Scheme
 from sigsearch.testing import BackendConformance
 from sigsearch.testing.pictures import make_picture
 from sigsearch.testing.samples import check_same, make_copy, make_record, make_records, make_signature
-
-sys.path.append(str(Path(__file__).parents[2]))  # last: what is tested is the installed sigsearch
-
-from benchmarks.image_match import ImageMatch
 
 
 class TestImageMatchBackend(BackendConformance):
@@ -58,12 +52,6 @@ def open_index(elasticsearch_server, name):
     yield open_index
     for index in opened:
         index.close()
-
-
-@pytest.fixture(scope="session")
-def image_match():
-    pytest.importorskip("skimage", reason="image-match's own code needs scikit-image: the extra benchmarks")
-    return ImageMatch()
 
 
 @pytest.fixture
