@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import sigsearch
-from sigsearch.cli.options import Json, load_kernels, open_there
+from sigsearch.cli.options import Json, load_kernels, open_there, parse_settings
 from sigsearch.cli.output import Interrupted, complain, say, say_json
 
 if TYPE_CHECKING:
@@ -34,6 +34,17 @@ def migrate(
             "whole.",
         ),
     ] = "skip",
+    source_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A setting of the source's backend, such as timezone=Europe/Berlin. May be repeated.",
+        ),
+    ] = None,
+    target_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="The same of the target's, such as replicas=2."),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Copy all records of an index into another one of any kind.
@@ -47,8 +58,12 @@ def migrate(
     """
     from sigsearch.migration import migrate, target_scheme
 
+    of_source, of_target = parse_settings(source_option), parse_settings(target_option)
     load_kernels()
-    with open_there(source) as old, sigsearch.open(target, scheme=target_scheme(target, old)) as new:
+    with (
+        open_there(source, **of_source) as old,
+        sigsearch.open(target, scheme=target_scheme(target, old), **of_target) as new,
+    ):
         try:
             report = migrate(old, new, on_damage=on_damage, progress=True, on_advance=_lines(old))
         except KeyboardInterrupt as error:

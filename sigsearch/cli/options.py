@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import atexit
 import gc
+import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from threading import Timer
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 import sigsearch
 from sigsearch.bounds import MOST_EFFORT, check_cutoff
 from sigsearch.cli.output import INTERRUPTED, complain
+from sigsearch.errors import InputError
 
 if TYPE_CHECKING:
     from sigsearch.index import Index
 
 _PATIENCE = 2.0
 """Seconds. Kernels from numba's cache are there in a tenth of it, compiling them takes some 15."""
+_NO_SETTINGS = frozenset({"location", "scheme", "create"})
+"""What else `sigsearch.open` takes."""
 
 
 def _check_cutoff(cutoff: float) -> float:
@@ -70,9 +75,29 @@ SomeIds: TypeAlias = Annotated[
 ]
 
 
-def open_there(location: str | None) -> Index:
+def open_there(location: str | None, **options: Any) -> Index:
     """Open an index that must exist."""
-    return sigsearch.open(location, create=False)
+    return sigsearch.open(location, create=False, **options)
+
+
+def parse_settings(given: Sequence[str] | None) -> dict[str, Any]:
+    """Settings of a backend as they are typed, each ``name=value``: JSON, or else text.
+
+    Raises
+    ------
+    InputError
+        One has no name or no value.
+    """
+    settings = {}
+    for each in given or ():
+        name, _, value = each.partition("=")
+        if not name.isidentifier() or not value or name in _NO_SETTINGS:
+            raise InputError(f"wanted a setting such as timezone=Europe/Berlin, found {each!r}")
+        try:
+            settings[name] = json.loads(value)
+        except (ValueError, RecursionError):
+            settings[name] = value
+    return settings
 
 
 def load_kernels(*, note: bool | None = None) -> None:

@@ -197,6 +197,44 @@ def test_what_is_to_be_done_with_damage_is_looked_at_before_anything_is_made(run
     assert not (tmp_path / "b.sig").exists()
 
 
+def test_the_settings_of_both_backends_can_be_given(run, tmp_path, monkeypatch):
+    given = []
+    opened = sigsearch.open
+
+    def noting(location, **options):
+        given.append(options)
+        return opened(location, **{name: options[name] for name in options if name in ("create", "scheme")})
+
+    make_index("a.sig", make_records(3))
+    monkeypatch.setattr("sigsearch.open", noting)
+    done = run(
+        *("migrate", "a.sig", "b.sig", "--source-option", "timezone=Europe/Berlin"),
+        *("--target-option", "threads=2", "--target-option", 'settings={"a": 1}'),
+    )
+    assert done.status == 0
+    source, target = given
+    assert source == {"create": False, "timezone": "Europe/Berlin"}
+    assert target == {"scheme": None, "threads": 2, "settings": {"a": 1}}
+
+
+@pytest.mark.parametrize("setting", ["timezone", "timezone=", "=1", "create=true", "scheme=1", "a-b=1"])
+def test_what_is_no_setting_is_refused_before_anything_is_made(run, tmp_path, setting):
+    make_index("a.sig", make_records(3))
+    done = run("migrate", "a.sig", "b.sig", "--target-option", setting)
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (f"sigsearch: wanted a setting such as timezone=Europe/Berlin, found {setting!r}\n")
+    assert not (tmp_path / "b.sig").exists()
+
+
+def test_a_setting_that_the_backend_does_not_know_is_named(run, tmp_path):
+    make_index("a.sig", make_records(3))
+    done = run("migrate", "a.sig", "b.sig", "--target-option", "shards=2")
+    assert (done.status, done.out) == (2, "")
+    assert "unknown option 'shards'" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not (tmp_path / "b.sig").exists()
+
+
 def test_an_index_is_not_copied_into_itself(run, tmp_path):
     make_index("a.sig", make_records(1))
     os.symlink("a.sig", "link.sig")
