@@ -10,18 +10,21 @@ from sigsearch.backend import Backend, BackendInfo
 from sigsearch.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from sigsearch_image_match.driver import SignatureES as SignatureES
-    from sigsearch_image_match.driver import make_record as make_record
+    from sigsearch_image_match.elasticsearch_driver import Elasticsearch as Elasticsearch
+    from sigsearch_image_match.elasticsearch_driver import SignatureES as SignatureES
+    from sigsearch_image_match.elasticsearch_driver import make_record as make_record
     from sigsearch_image_match.goldberg import CorruptImageError as CorruptImageError
     from sigsearch_image_match.goldberg import ImageSignature as ImageSignature
 
 _MODULES = {
     "CorruptImageError": "goldberg",
+    "Elasticsearch": "elasticsearch_driver",
     "ImageSignature": "goldberg",
-    "SignatureES": "driver",
-    "make_record": "driver",
+    "SignatureES": "elasticsearch_driver",
+    "make_record": "elasticsearch_driver",
 }
-"""The public names, and where they are. They are imported when first used, for they load the driver."""
+"""The public names, and where they are: in modules named as image-match's. They are imported when first used,
+for they load the driver."""
 
 
 def _load() -> type[Backend]:

@@ -1,12 +1,17 @@
 """Code written to image-match's documentation, with its pictures, on a server of today."""
 
+import importlib
 import io
 import json
+import re
+import shutil
 import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
+import sigsearch_image_match
 from elasticsearch import Elasticsearch
 from PIL import Image
 from sigsearch_image_match import CorruptImageError, ImageSignature, SignatureES, make_record
@@ -117,6 +122,31 @@ def test_the_walk_through_of_its_documentation(elasticsearch_server, client, nam
     assert len(hit["_source"]["signature"]) == 648
 
 
+def test_the_python_of_our_own_page_runs(
+    elasticsearch_server, client, name, mona_lisa, other_mona_lisa, tmp_path, monkeypatch, capsys
+):
+    page = (Path(__file__).parents[2] / "docs" / "image-match.md").read_text(encoding="utf-8")
+    first, second = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    shutil.copy(mona_lisa, tmp_path / "mona.jpg")
+    shutil.copy(other_mona_lisa, tmp_path / "suspect.jpg")
+    monkeypatch.chdir(tmp_path)
+    for written, here in (
+        ("Elasticsearch()", f"Elasticsearch({elasticsearch_server.url!r})"),
+        ("SignatureES(es)", f"SignatureES(es, {name!r})"),
+        ('search("images"', f"search({name!r}"),
+    ):
+        assert written in first
+        first = first.replace(written, here)
+    exec(first, {})
+    assert capsys.readouterr().out == "0.22095170140933634 mona.jpg {'things': 'stuff!'}\n"
+    SignatureES(client, name).add_image("mona.jpg", metadata={"museum": "Louvre"}, refresh_after=True)
+    location = elasticsearch_server.location(name).replace("elasticsearch", "image-match", 1)
+    written = "image-match://localhost:9200/images"
+    assert written in second
+    exec(second.replace(written, location), {})
+    assert capsys.readouterr().out == "0.22095170140933634 as-is mona.jpg {'museum': 'Louvre'}\n"
+
+
 def remixed(path, to):
     """A picture of another size, parts of which are painted over: 0.36 and 0.41 away."""
     with Image.open(path) as image:
@@ -131,6 +161,20 @@ def test_the_default_names_are_those_of_its_documentation(client):
     assert (ses.index, ses.doc_type, ses.timeout, ses.size) == ("images", "image", "10s", 100)
     assert (ses.k, ses.N, ses.n_grid, ses.crop_percentile) == (16, 63, 9, (5, 95))
     assert ses.distance_cutoff == 0.45
+
+
+def test_a_client_that_is_told_no_server_takes_the_one_of_this_machine():
+    with sigsearch_image_match.Elasticsearch() as es:
+        assert [node.base_url for node in es.transport.node_pool.all()] == ["http://localhost:9200"]
+        assert es.options(request_timeout=5).transport is es.transport
+        assert SignatureES(es).index == "images"
+    with sigsearch_image_match.Elasticsearch("http://other:9201") as es:
+        assert [node.base_url for node in es.transport.node_pool.all()] == ["http://other:9201"]
+
+
+def test_its_modules_have_the_names_of_image_matchs():
+    assert importlib.import_module("sigsearch_image_match.elasticsearch_driver").SignatureES is SignatureES
+    assert importlib.import_module("sigsearch_image_match.goldberg").ImageSignature is ImageSignature
 
 
 def test_doc_type_is_ignored_with_a_warning(client, name, paths):

@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import elasticsearch
 import numpy as np
-from elasticsearch import Elasticsearch
 from sigsearch_elasticsearch.connection import Connection, Options, check_name
 from sigsearch_elasticsearch.errors import driver_errors
 from sigsearch_elasticsearch.reading import Reader, search_parameters
@@ -50,6 +50,15 @@ _GRACE: Final = 5.0
 """Seconds for which an answer is waited for beyond the time that the server gives itself."""
 
 
+class Elasticsearch(elasticsearch.Elasticsearch):
+    """The client; told of no server, it is that of http://localhost:9200, as in image-match's day."""
+
+    def __init__(self, hosts: Any = None, **options: Any) -> None:
+        if hosts is None and not options.keys() & {"cloud_id", "_transport"}:
+            hosts = "http://localhost:9200"
+        super().__init__(hosts, **options)
+
+
 class SignatureES:
     """Pictures in an index of image-match, by the names and arguments that image-match has.
 
@@ -82,7 +91,7 @@ class SignatureES:
 
     def __init__(
         self,
-        es: Elasticsearch,
+        es: elasticsearch.Elasticsearch,
         index: str = "images",
         doc_type: str | None = None,
         timeout: str | int = "10s",
@@ -111,7 +120,7 @@ class SignatureES:
         if type(size) is not int or size < 1:
             raise InputError(f"wanted a size of at least 1, found {size!r}")
         client = es._client if isinstance(es, _Client) else es
-        if not isinstance(client, Elasticsearch):
+        if not isinstance(client, elasticsearch.Elasticsearch):
             raise InputError(f"wanted an elasticsearch.Elasticsearch of 8.x, found {es!r}")
         self.gis = ImageSignature(n_grid, crop_percentile, *signature_args, **signature_kwargs)
         self.es: Any = _Client(client)
@@ -324,7 +333,7 @@ def make_record(
 class _Client:
     """The user's client, with searches as clients took them in image-match's day."""
 
-    def __init__(self, client: Elasticsearch) -> None:
+    def __init__(self, client: elasticsearch.Elasticsearch) -> None:
         self._client = client
 
     def __getattr__(self, name: str) -> Any:
