@@ -6,7 +6,7 @@ from benchmarks.cost import cost
 from benchmarks.elasticsearch import elasticsearch
 from benchmarks.embedded import embedded
 from benchmarks.golden import golden
-from benchmarks.migration import image_match
+from benchmarks.migration import migration
 from benchmarks.parity import parity
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -15,7 +15,7 @@ app.command()(cost)
 app.command()(golden)
 app.command()(embedded)
 app.command()(elasticsearch)
-app.command("image-match")(image_match)
+app.command()(migration)
 
 if __name__ == "__main__":
     app(prog_name="python -m benchmarks")

@@ -41,7 +41,7 @@ _ADDED: Final = 200
 """Records added one by one, and as many in bulk."""
 
 
-def image_match(
+def migration(
     records: Annotated[
         int, typer.Option(min=100, help="so many signatures that no query is a copy of")
     ] = 20_000,

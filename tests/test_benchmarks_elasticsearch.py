@@ -199,7 +199,7 @@ def test_image_matchs_own_index_is_searched_by_both_and_migrated(
     monkeypatch.setenv("SIGSEARCH_TEST_ES_URL", elasticsearch_server.full_url)
     monkeypatch.setattr(benchmark, "MADE_PICTURES", 20)
     raw = tmp_path / "raw.jsonl"
-    migration.image_match(records=300, queries=40, repeats=1, raw=raw)
+    migration.migration(records=300, queries=40, repeats=1, raw=raw)
     with elasticsearch_server.client() as client:
         left = client.indices.get_settings(index="sigsearch-benchmark-*")
     assert not left

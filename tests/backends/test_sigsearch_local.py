@@ -233,7 +233,7 @@ def readonly_folder():
         folder = Path(name)
         with sigsearch.open(folder / "index.sig") as index:
             index.add(id="a", signature=make_signature(1))
-            # Whoever root becomes may not be able to read what is installed: all that is needed is loaded now.
+            # Whoever root becomes may not be able to read what is installed: what is needed is loaded now.
             index.search(make_signature(1))
             assert index.check() == []
         for each in (folder, folder / "index.sig"):
