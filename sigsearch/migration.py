@@ -29,6 +29,8 @@ BATCH = 1000
 """Records copied together: what an interruption costs at most."""
 SAMPLE = 100
 """Records that are compared and searched for at the end."""
+_SAME = 1e-9
+"""A cutoff below which only the distance 0 lies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +41,10 @@ class Verification:
     ----------
     records : int
         In the target.
-    sampled, found : int
-        Records of the source that were compared with the target's, one by one; and how many of them have
-        features and were found there by a search for their signature.
+    sampled, found, found_deep : int
+        Records of the source that were compared with the target's, one by one; how many of them have features
+        and were found there by a search for their signature; and how many others, of which hundreds have all
+        words, only by a search without a limit.
     matches, found_too : int
         Other matches that searches for them have in the source; and how many of these the target found,
         too. One that finds candidates by words may find others than one that compares with every record.
@@ -54,6 +57,7 @@ class Verification:
     records: int
     sampled: int
     found: int
+    found_deep: int
     matches: int
     found_too: int
     wrong: tuple[str, ...]
@@ -295,10 +299,12 @@ def _verify(source: Index, target: Index, run: _Run, before: int) -> Verificatio
     except StorageError as error:  # what reads record by record need not search
         in_source = [[] for _ in queries]
         unverified.append(f"the matches of the source are not known: {error}")
-    found = matches = found_too = 0
+    found = found_deep = matches = found_too = 0
     for record, theirs, ours in zip(searched, in_source, in_target, strict=True):
         if _finds(record.id, ours):
             found += 1
+        elif _finds(record.id, target.search(record.views[0].signature, cutoff=_SAME, limit=None)):
+            found_deep += 1
         else:
             wrong.append(f"the record {record.id!r} is not found in {target.location} by its own signature")
         known = {match.id: match.distance for match in ours}
@@ -316,6 +322,7 @@ def _verify(source: Index, target: Index, run: _Run, before: int) -> Verificatio
         records=records,
         sampled=len(sampled),
         found=found,
+        found_deep=found_deep,
         matches=matches,
         found_too=found_too,
         wrong=tuple(wrong),

@@ -247,6 +247,19 @@ def test_distances_that_differ_are_told(tmp_path, monkeypatch):
     assert any(line.startswith("'near' is 0.") and "from 'a'" in line for line in wrong)
 
 
+def test_what_a_search_misses_behind_others_is_looked_for_without_a_limit(tmp_path, monkeypatch):
+    with two(tmp_path, make_records(5)) as (source, target):
+        candidates = target._backend.candidates
+
+        def few(queries, *, limit, **options):
+            found = candidates(queries, limit=limit, **options)
+            return found if limit is None else [near[:0] for near in found]
+
+        monkeypatch.setattr(target._backend, "candidates", few)
+        found = migrate(source, target).verification
+    assert (found.found, found.found_deep, found.wrong) == (0, 5, ())
+
+
 def test_hundreds_of_the_same_picture_are_no_fault(tmp_path):
     signature = make_signature(1)
     with two(tmp_path, [make_record(f"{k:03}", signature) for k in range(250)]) as (source, target):

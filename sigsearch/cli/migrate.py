@@ -117,6 +117,8 @@ def _verdict(found: Verification, location: str) -> str:
     if found.wrong:
         return f"WRONG: {head} shows {len(found.wrong):,} that are not as they should be"
     verdict = f"verified: {head} is the same there, {found.found:,} found by their signatures"
+    if found.found_deep:
+        verdict += f" and {found.found_deep:,} more by a search without a limit"
     if found.matches:
         verdict += f"; {found.found_too:,} of the {found.matches:,} other matches found, too"
         verdict += ", at the same distances"
