@@ -14,6 +14,7 @@ from elasticsearch import Elasticsearch
 from sigsearch.backend import refuse_options
 from sigsearch.errors import ConfigError, InputError
 from sigsearch.plugins import without_password
+from sigsearch_elasticsearch.serializer import FastSerializer
 
 DEFAULT_PORT: Final = 9200
 DEFAULT_TIMEOUT: Final = 30.0
@@ -228,6 +229,7 @@ def _make_client(location: Location, options: Options, environment: Mapping[str,
             location.urls,
             request_timeout=options.timeout or DEFAULT_TIMEOUT,
             connections_per_node=CONNECTIONS,
+            serializers={FastSerializer.mimetype: FastSerializer()},
             **given,
         )
     except (ValueError, TypeError, OSError) as error:
