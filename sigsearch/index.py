@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -588,8 +588,9 @@ class Index:
                     if rescored.id not in nearest or rescored < nearest[rescored.id]:
                         nearest[rescored.id] = rescored
             best.append(sorted(nearest.values())[:limit])
-        ids = list(dict.fromkeys(rescored.id for rescoreds in best for rescored in rescoreds))
-        records = dict(zip(ids, backend.get(ids), strict=True)) if ids else {}
+        records = {each.id: each.record for rescoreds in best for each in rescoreds}
+        if missing := [id for id, record in records.items() if record is None]:
+            records.update(zip(missing, backend.get(missing), strict=True))
         return [
             [
                 rescored.match(record)
@@ -658,6 +659,7 @@ class _Rescored:
     orientation: int
     view: int
     word_matches: int
+    record: Record | None = field(compare=False)
 
     def match(self, record: Record) -> Match:
         return Match(
@@ -687,7 +689,14 @@ def _rescore(
         signature, scheme=scheme
     )
     return [
-        _Rescored(float(apart[i]), candidates[i].id, orientation, candidates[i].view, int(matches))
+        _Rescored(
+            float(apart[i]),
+            candidates[i].id,
+            orientation,
+            candidates[i].view,
+            int(matches),
+            candidates[i].record,
+        )
         for i, matches in zip(near.tolist(), shared.sum(axis=1), strict=True)
     ]
 

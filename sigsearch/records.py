@@ -114,11 +114,14 @@ class Candidate:
     view : int
         Which of the record's views.
     signature : ndarray of int8, shape (648,)
+    record : Record, optional
+        The record itself, if the backend has it at hand; else it is asked for by `Backend.get` if it matches.
     """
 
     id: str
     view: int
     signature: Signature
+    record: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)

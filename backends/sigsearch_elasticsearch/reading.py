@@ -46,12 +46,17 @@ class Reader:
             )
         return self._whole(answer.body)
 
-    def search_all(self, bodies: Sequence[Body], at_once: int = QUERIES) -> Iterator[Hits]:
-        """The hits of each of many searches."""
+    def search_all(
+        self, bodies: Sequence[Body], at_once: int = QUERIES, preference: str | None = None
+    ) -> Iterator[Hits]:
+        """The hits of each of many searches; those of one preference ask the same copies of the shards."""
+        head: Body = {"allow_partial_search_results": False}
+        if preference is not None:
+            head["preference"] = preference
         for start in range(0, len(bodies), at_once):
             searches: list[Body] = []
             for body in bodies[start : start + at_once]:
-                searches += [{"allow_partial_search_results": False}, body]
+                searches += [head, body]
             with driver_errors(self._place):
                 answers = self._client.msearch(index=self._name, searches=searches)["responses"]
             for answer in answers:

@@ -26,7 +26,7 @@ from sigsearch.scheme import IMAGE_MATCH_SCHEME, Scheme
 from sigsearch_image_match.documents import Codec, metadata_of
 from sigsearch_image_match.layout import APART, APART_MAPPING, FORMAT_VERSION, METADATA, prepare
 from sigsearch_image_match.narrowing import narrowed
-from sigsearch_image_match.searching import CANDIDATES, MOST_CANDIDATES, Searcher, Wanted
+from sigsearch_image_match.searching import CANDIDATES, DEPTH, MOST_CANDIDATES, Searcher, Wanted
 
 
 class ImageMatchBackend(ElasticsearchBackend):
@@ -159,8 +159,10 @@ class ImageMatchBackend(ElasticsearchBackend):
             ]
         else:
             size = max(CANDIDATES[effort], limit)
-            found = self._searcher.search(signatures, size=size, **chosen)
-        return [[Candidate(each.hit["_id"], 0, each.signature) for each in near] for near in found]
+            found = self._searcher.search(signatures, size=size, depth=DEPTH[effort], **chosen)
+        return [
+            [Candidate(each.record.id, 0, each.signature, each.record) for each in near] for near in found
+        ]
 
     # Upkeep
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -119,15 +120,17 @@ class Codec:
 
     def signatures(self, hits: Sequence[Mapping[str, Any]]) -> list[Signature | None]:
         """The signature of each document, None where it is not one of the scheme."""
-        found = [self.layout.fields_of(hit).get(SIGNATURE) for hit in hits]
+        found: list[Any] = [self.layout.fields_of(hit).get(SIGNATURE) for hit in hits]
         scheme = self.layout.scheme
+        length = scheme.signature_length
         try:  # all in one, which is several times as fast
-            array = np.array(found)
-        except ValueError:
-            array = np.empty(0)
-        if array.shape == (len(hits), scheme.signature_length) and array.dtype.kind == "i":
-            wrong = np.abs(array).max(axis=1, initial=0) > scheme.levels
-            return [None if bad else row for bad, row in zip(wrong, array.astype(np.int8), strict=True)]
+            joined = b"".join(array("b", values) for values in found if len(values) == length)
+        except (TypeError, OverflowError):
+            joined = b""
+        if len(joined) == len(hits) * length:
+            told = np.frombuffer(joined, np.int8).reshape(len(hits), length)
+            wrong = np.any((told > scheme.levels) | (told < -scheme.levels), axis=1).tolist()
+            return [None if bad else row for bad, row in zip(wrong, told, strict=True)]
         return [signature if self._fits(signature) else None for signature in map(as_signature, found)]
 
     def _fits(self, signature: Signature | None) -> bool:

@@ -22,7 +22,7 @@ from sigsearch.errors import InputError, SchemeMismatchError
 from sigsearch.records import check_metadata
 from sigsearch.scheme import Scheme
 from sigsearch.signatures import as_signatures, encode_words
-from sigsearch_image_match.documents import Codec, apart_from, metadata_of, path_of
+from sigsearch_image_match.documents import Codec, apart_from, path_of
 from sigsearch_image_match.goldberg import ImageSignature
 from sigsearch_image_match.layout import (
     DOC_TYPE,
@@ -46,6 +46,8 @@ Json: TypeAlias = dict[str, Any]
 
 _TIME: Final = re.compile(r"([0-9]+)(d|h|m|s|ms|micros|nanos)")
 _SECONDS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 1e-3, "micros": 1e-6, "nanos": 1e-9}
+_DEPTH: Final = 16
+"""Times `size` records are compared exactly at most, where so many share words with the query."""
 _GRACE: Final = 5.0
 """Seconds for which an answer is waited for beyond the time that the server gives itself."""
 
@@ -266,17 +268,18 @@ class SignatureES:
         found = Searcher(self._reader, Codec(layout)).search(
             signatures,
             size=self.size,
+            depth=_DEPTH,
             cutoff=self.distance_cutoff,
             filters=filters,
             timeout=f"{_seconds(self.timeout) * 1000:.0f}ms",
         )
         nearest: dict[str, Found] = {}
         for each in (each for near in found for each in near):
-            id = each.hit["_id"]
+            id = each.record.id
             if id not in nearest or each.distance < nearest[id].distance:
                 nearest[id] = each
-        best = sorted(nearest.values(), key=lambda each: (each.distance, each.hit["_id"]))[: self.size]
-        return [_match(each, layout) for each in best]
+        best = sorted(nearest.values(), key=lambda each: (each.distance, each.record.id))[: self.size]
+        return [_match(each) for each in best]
 
     def _signature(self, rec: Mapping[str, Any]) -> npt.NDArray[np.int8]:
         if not isinstance(rec, Mapping) or SIGNATURE not in rec:
@@ -348,14 +351,13 @@ class _Client:
         return self._client.search(**{**search_parameters(body or {}), **options})
 
 
-def _match(found: Found, layout: Layout) -> Json:
-    fields = layout.fields_of(found.hit)
+def _match(found: Found) -> Json:
     return {
         "dist": found.distance,
-        "id": found.hit["_id"],
-        "metadata": metadata_of(fields),
-        "path": path_of(fields),
-        "score": found.hit["_score"],
+        "id": found.record.id,
+        "metadata": found.record.metadata,
+        "path": found.record.path,
+        "score": found.score,
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,18 @@ from sigsearch.signatures import distances, encode_words
 from sigsearch_image_match.documents import Codec
 from sigsearch_image_match.layout import WORD
 
+if TYPE_CHECKING:
+    from sigsearch.records import Record
+    from sigsearch.signatures import Signature
+
 CANDIDATES: Final = {1: 25, 2: 50, 3: 100, 4: 250, 5: 1000}
 """Documents fetched at first, by effort; image-match fetches 100."""
+DEPTH: Final = {1: 1, 2: 1, 3: 4, 4: 16, 5: 64}
+"""Times as many, by effort, are fetched at most where others may lie behind them."""
 MOST_CANDIDATES: Final = 10_000
 """What one search can give (index.max_result_window)."""
 _DEEPER: Final = 4
-"""Times as many are fetched in the next request."""
+"""Times as many are there after the next request."""
 _CHANCE: Final = 0.1
 """Share of the words that say something which strangers have in common by chance, and rarely more."""
 _AT_ONCE: Final = 16
@@ -32,11 +39,24 @@ Wanted: TypeAlias = Callable[[Mapping[str, Any]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A record near a query."""
+    """A record near a query.
 
-    hit: Mapping[str, Any]
+    Attributes
+    ----------
+    record : Record
+    distance : float
+    score : float or None
+        How many words they share; None where all records are looked at.
+    """
+
+    record: Record
     distance: float
-    signature: npt.NDArray[np.int8]
+    score: float | None
+
+    @property
+    def signature(self) -> Signature:
+        """Of the whole picture, the only one."""
+        return self.record.views[0].signature
 
 
 class Searcher:
@@ -51,6 +71,7 @@ class Searcher:
         signatures: npt.NDArray[np.int8],
         *,
         size: int,
+        depth: int,
         cutoff: float,
         filters: Sequence[Mapping[str, Any]] = (),
         wanted: Wanted | None = None,
@@ -58,16 +79,20 @@ class Searcher:
     ) -> list[list[Found]]:
         """The records below the cutoff among those that share most words with each query, in that order.
 
-        image-match looks at the `size` that share most, whatever they are. Here as many are looked at as
-        share more than strangers do by chance, and `size` at least.
+        image-match looks at the `size` that share most, whatever they are. Here more are looked at where
+        these share more than strangers do by chance, for others may then lie behind them.
 
         Parameters
         ----------
         signatures : ndarray of int8, shape (queries, 648)
+        size : int
+            Documents fetched at first.
+        depth : int
+            Times as many are fetched at most.
         filters : sequence of mapping
             Queries of Elasticsearch that must all be true.
         wanted : callable, optional
-            Which of the documents count at all.
+            Which of the documents count at all; `size` of them are looked at, if need be beyond the depth.
         timeout : str, optional
             For a search on the server, as Elasticsearch has it; it is an error if it does not suffice.
         """
@@ -76,19 +101,24 @@ class Searcher:
         telling = telling_words(signatures, scheme)
         by_chance = (~telling).sum(axis=1) + np.maximum(_CHANCE * telling.sum(axis=1), 1)
         found: list[list[Found]] = [[] for _ in signatures]
+        counted = [0] * len(signatures)
         waiting = np.flatnonzero(signatures.any(axis=1)).tolist()
-        least = size
+        # Copies of a shard order what shares as many words differently: one of them is asked throughout.
+        same = secrets.token_hex(8)
+        start, end = 0, size
         while waiting:
-            bodies = [self._body(words[place], filters, size, timeout) for place in waiting]
+            bodies = [self._body(words[place], filters, start, end, timeout) for place in waiting]
             crowded = []
-            for place, hits in zip(waiting, self._reader.search_all(bodies, _AT_ONCE), strict=True):
+            for place, hits in zip(waiting, self._reader.search_all(bodies, _AT_ONCE, same), strict=True):
                 counting = hits if wanted is None else [hit for hit in hits if wanted(hit)]
-                found[place] = list(self.near(signatures[place], counting, cutoff))
-                more = len(hits) == size
-                if more and (len(counting) < least or hits[-1]["_score"] > by_chance[place]):
+                counted[place] += len(counting)
+                found[place] += self.near(signatures[place], counting, cutoff)
+                if len(hits) == end - start and (
+                    counted[place] < size or (end < depth * size and hits[-1]["_score"] > by_chance[place])
+                ):
                     crowded.append(place)
-            waiting = crowded if size < MOST_CANDIDATES else []
-            size = min(_DEEPER * size, MOST_CANDIDATES)
+            waiting = crowded if end < MOST_CANDIDATES else []
+            start, end = end, min(_DEEPER * end, MOST_CANDIDATES)
         return found
 
     def search_all(
@@ -119,10 +149,16 @@ class Searcher:
             stored = np.stack([signature for _, signature in told])
             apart = distances(query, stored, scheme=self._codec.layout.scheme)
             for place in np.flatnonzero(apart < cutoff).tolist():
-                yield Found(told[place][0], float(apart[place]), stored[place])
+                hit, signature = told[place]
+                yield Found(self._codec.to_record(hit, signature), float(apart[place]), hit.get("_score"))
 
     def _body(
-        self, words: Sequence[int], filters: Sequence[Mapping[str, Any]], size: int, timeout: str | None
+        self,
+        words: Sequence[int],
+        filters: Sequence[Mapping[str, Any]],
+        start: int,
+        end: int,
+        timeout: str | None,
     ) -> Body:
         # The whole document: to take the words out of it costs the server more than to send them.
         query: Body = {
@@ -131,7 +167,12 @@ class Searcher:
         }
         if filters:
             query["filter"] = list(filters)
-        body: Body = {"query": {"bool": query}, "size": size, "track_total_hits": False}
+        body: Body = {
+            "query": {"bool": query},
+            "from": start,
+            "size": end - start,
+            "track_total_hits": False,
+        }
         return body | {"timeout": timeout} if timeout else body
 
     def _term(self, place: int, word: int) -> Body:

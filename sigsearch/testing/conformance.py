@@ -525,6 +525,14 @@ class BackendConformance:
         assert found[0].signature.dtype == np.int8
         assert found[0].signature.tolist() == copy.tolist()
 
+    def test_a_record_that_a_candidate_carries_is_the_one_that_is_stored(self, backend: Backend) -> None:
+        stored = make_record("a", make_signature(1), metadata={"a": [1, "text", None]}, path="/a.jpg")
+        backend.add([stored], replace=False)
+        backend.refresh()
+        [found] = backend.candidates(_queries(1), where=None, cutoff=0.3, limit=1)[0]
+        if found.record is not None:  # it need not carry one
+            check_same(found.record, stored)
+
     def test_the_nearest_is_offered_first(self, backend: Backend) -> None:
         _add_copies(backend)
         found = backend.candidates(_queries(1), where=None, cutoff=0.45, limit=1)[0]

@@ -35,6 +35,14 @@ def test_what_orjson_reads_otherwise_is_left_to_python(text):
     assert repr(FastSerializer().loads(text.encode())) == repr(json.loads(text))
 
 
+@pytest.mark.parametrize("digits", range(17, 22))
+def test_whole_numbers_around_64_bits_are_exact(digits):
+    for number in (10**digits - 1, 10 ** (digits - 1), -(10**digits - 1)):
+        [found] = FastSerializer().loads(f"[{number}]".encode())
+        assert (found, type(found)) == (number, int)
+        assert FastSerializer().loads(f"{number}".encode()) == number
+
+
 def test_what_is_no_number_is_read_as_python_reads_it():
     [found] = FastSerializer().loads(b"[NaN]")
     assert math.isnan(found)

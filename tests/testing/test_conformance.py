@@ -172,6 +172,14 @@ FAULTS = {
         """,
         {"test_records_without_features_are_stored_and_never_offered"},
     ),
+    "carries half of the record": (
+        """
+        def candidates(self, signatures, *, where, cutoff, limit, effort=EFFORT):
+            found = super().candidates(signatures, where=where, cutoff=cutoff, limit=limit)
+            return [[replace(c, record=Record(c.id, (View(c.signature),))) for c in near] for near in found]
+        """,
+        {"test_a_record_that_a_candidate_carries_is_the_one_that_is_stored"},
+    ),
     "promises a file and keeps none": (
         """
         capabilities = frozenset(Capability)
