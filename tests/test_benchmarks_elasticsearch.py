@@ -206,7 +206,7 @@ def test_image_matchs_own_index_is_searched_by_both_and_migrated(
     rows = [json.loads(line) for line in raw.read_text().splitlines()]
     found = {(row["part"], row["name"]): row["values"] for row in rows[1:]}
     assert {part for part, _ in found} == {"made", "load", "search", "orientations", "migrate", "add"}
-    assert found["search", "matches of image-match's that effort 3 does not give"] == [0]
+    assert found["search", "matches of image-match's that effort 3 should give and does not"] == [0]
     (before,) = found["migrate", "image-match's index, a record"]
     (after,) = found["migrate", "the embedded index, a record"]
     assert after < before
