@@ -105,7 +105,7 @@ class Searcher:
         waiting = np.flatnonzero(signatures.any(axis=1)).tolist()
         # Copies of a shard order what shares as many words differently: one of them is asked throughout.
         same = secrets.token_hex(8)
-        start, end = 0, size
+        start, end = 0, min(size, MOST_CANDIDATES)
         while waiting:
             bodies = [self._body(words[place], filters, start, end, timeout) for place in waiting]
             crowded = []
@@ -150,7 +150,9 @@ class Searcher:
             apart = distances(query, stored, scheme=self._codec.layout.scheme)
             for place in np.flatnonzero(apart < cutoff).tolist():
                 hit, signature = told[place]
-                yield Found(self._codec.to_record(hit, signature), float(apart[place]), hit.get("_score"))
+                # A copy: what few are near must not keep the signatures of all.
+                record = self._codec.to_record(hit, signature.copy())
+                yield Found(record, float(apart[place]), hit.get("_score"))
 
     def _body(
         self,

@@ -355,6 +355,9 @@ def test_at_most_size_matches_are_given_and_these_are_the_nearest(client, name, 
     ses.add_image(paths[1])
     ses.add_image(paths[0], refresh_after=True)
     assert [each["path"] for each in ses.search_image(paths[0])] == [paths[0]]
+    # More than the server gives at once.
+    ses = SignatureES(client, name, size=20_000)
+    assert [each["path"] for each in ses.search_image(paths[0])] == [paths[0], paths[1]]
 
 
 def test_a_record_that_is_no_record_of_its_does_not_stop_a_search(ses, client, paths):
