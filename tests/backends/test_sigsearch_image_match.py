@@ -36,7 +36,7 @@ class TestImageMatchBackend(BackendConformance):
 
 def there(server, name):
     """The location of an index of image-match on the test server."""
-    return server.location(name).replace("elasticsearch", "image-match", 1)
+    return server.location(name, "image-match")
 
 
 @pytest.fixture
@@ -126,19 +126,12 @@ def test_all_orientations_are_searched_in_one_request(filled, open_index, pictur
     assert len([target for target in asked if "_search" in target or "_msearch" in target]) == 1
 
 
-def test_what_lies_behind_hundreds_that_share_more_words_is_found(open_index):
-    random = np.random.default_rng(1)
-    query = random.choice(np.array([-2, -1, 1, 2], np.int8), 648)
-    # They have half of the words, and lie beyond the cutoff; it has few words, and is near.
-    weaker, near = query.copy(), query.copy()
-    weaker[324:] *= -1
-    near[::12] *= -1
-    records = [make_record(f"{number}", weaker.copy()) for number in range(380)]
-    for number, record in enumerate(records):
-        record.views[0].signature[330 + number % 300] *= -1
+def test_what_lies_behind_hundreds_that_share_more_words_is_found(open_index, crowd):
+    query, weaker, near = crowd(380)
+    records = [make_record(f"{number}", signature) for number, signature in enumerate(weaker)]
     index = open_index()
     index.add_many([*records, make_record("near", near)])
-    assert sigsearch.distance(query, weaker) > 0.5
+    assert min(sigsearch.distance(query, signature) for signature in weaker) > 0.5
     for effort, found in ((1, []), (2, []), (3, ["near"]), (4, ["near"]), (5, ["near"])):
         assert [match.id for match in index.search(query, effort=effort)] == found
 

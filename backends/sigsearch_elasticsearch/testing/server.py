@@ -134,9 +134,13 @@ class ElasticsearchServer:
         """The URL of the first node with user and password in it, as ``SIGSEARCH_TEST_ES_URL`` takes it."""
         return self.url.replace("://", f"://{self._userinfo}", 1)
 
-    def location(self, index: str) -> str:
-        """Give the location of an index here, as `sigsearch.open` takes it; beside it goes `options`."""
-        scheme = "elasticsearch+https" if self.url.startswith("https:") else "elasticsearch"
+    def location(self, index: str, scheme: str = "elasticsearch") -> str:
+        """Give the location of an index here, as `sigsearch.open` takes it; beside it goes `options`.
+
+        The scheme is that of a location without TLS.
+        """
+        if self.url.startswith("https:"):
+            scheme += "+https"
         return f"{scheme}://{self._userinfo}{','.join(self.hosts)}/{index}"
 
     @property
