@@ -10,13 +10,13 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -78,20 +78,29 @@ _SETTINGS: Final = {"store.stats_refresh_interval": "100ms"}
 Step = Callable[[int], object]
 
 
+Records: TypeAlias = Annotated[
+    int, typer.Option(min=100, help="so many signatures that no query is a copy of")
+]
+Pictures: TypeAlias = Annotated[
+    Path | None, typer.Option(help="a folder of pictures; default: the paintings and made pictures")
+]
+Queries: TypeAlias = Annotated[
+    int, typer.Option(min=10, help="at most so many edited copies are searched for")
+]
+Repeats: TypeAlias = Annotated[int, typer.Option(min=1, help="times each step beside the searches is timed")]
+Version: TypeAlias = Annotated[str | None, typer.Option(help="of the Elasticsearch that is started")]
+Raw: TypeAlias = Annotated[Path | None, typer.Option(help="a file for the raw numbers, as JSON lines")]
+Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="of the signatures, the edits and the queries")]
+
+
 def elasticsearch(
-    records: Annotated[
-        int, typer.Option(min=100, help="so many signatures that no query is a copy of")
-    ] = 20_000,
-    pictures: Annotated[
-        Path | None, typer.Option(help="a folder of pictures; default: the paintings and made pictures")
-    ] = None,
-    queries: Annotated[
-        int, typer.Option(min=10, help="at most so many edited copies are searched for")
-    ] = 250,
-    repeats: Annotated[int, typer.Option(min=1, help="times each step beside the searches is timed")] = 20,
-    version: Annotated[str | None, typer.Option(help="of the Elasticsearch that is started")] = None,
-    raw: Annotated[Path | None, typer.Option(help="a file for the raw numbers, as JSON lines")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="of the signatures, the edits and the queries")] = 0,
+    records: Records = 20_000,
+    pictures: Pictures = None,
+    queries: Queries = 250,
+    repeats: Repeats = 20,
+    version: Version = None,
+    raw: Raw = None,
+    seed: Seed = 0,
     keep: Annotated[
         str, typer.Option(metavar="PREFIX", help="keep the indexes, named so; if they are there, use them")
     ] = "",
@@ -107,23 +116,39 @@ def elasticsearch(
     """
     if keep and not os.environ.get("SIGSEARCH_TEST_ES_URL"):
         raise SystemExit("--keep is for a server that stays: name it in SIGSEARCH_TEST_ES_URL")
-    with ExitStack() as stack:
-        report = stack.enter_context(closing(Report(raw)))
-        server = stack.enter_context(start_server(version))
-        client = stack.enter_context(server.client(request_timeout=_PATIENCE))
-        prefix = keep or f"sigsearch-benchmark-{secrets.token_hex(4)}"
-        run = Run(report, server, client, prefix, records, pictures, queries, repeats, seed)
-        if not keep:
-            stack.callback(run.delete_indexes)
-        facts = {"elasticsearch": server.version, "client": client_version()}
-        given = {"records": records, "pictures": str(pictures), "queries": queries, "seed": seed}
-        report.facts(machine() | facts | given)
+    with begin(records, pictures, queries, repeats, version, raw, seed, keep) as run:
         data = make_data(run)
         with ExitStack() as opened:
             sides = load(run, data, opened)
             search(run, data, sides)
             orientations(run, data, sides.ours)
         filters(run, data)
+
+
+@contextmanager
+def begin(
+    records: int,
+    pictures: Path | None,
+    queries: int,
+    repeats: int,
+    version: str | None,
+    raw: Path | None,
+    seed: int,
+    keep: str = "",
+) -> Iterator[Run]:
+    """Find or start a server, and report what is measured; the indexes of the run are deleted at its end."""
+    with ExitStack() as stack:
+        report = stack.enter_context(closing(Report(raw)))
+        server = stack.enter_context(_start_server(version))
+        client = stack.enter_context(server.client(request_timeout=_PATIENCE))
+        prefix = keep or f"sigsearch-benchmark-{secrets.token_hex(4)}"
+        run = Run(report, server, client, prefix, records, pictures, queries, repeats, seed)
+        if not keep:
+            stack.callback(run.delete_indexes)
+        facts = {"elasticsearch": server.version, "client": _client_version()}
+        given = {"records": records, "pictures": str(pictures), "queries": queries, "seed": seed}
+        report.facts(machine() | facts | given)
+        yield run
 
 
 @dataclass(frozen=True)
@@ -161,7 +186,7 @@ class Run:
             self.client.indices.delete(index=index, ignore_unavailable=True)
 
 
-def start_server(version: str | None) -> AbstractContextManager[ElasticsearchServer]:
+def _start_server(version: str | None) -> AbstractContextManager[ElasticsearchServer]:
     """The server that is named in the environment, or one of our own."""
     try:
         from sigsearch_elasticsearch.testing import DEFAULT_VERSION, LocalElasticsearch, elasticsearch_server
@@ -172,8 +197,7 @@ def start_server(version: str | None) -> AbstractContextManager[ElasticsearchSer
     return LocalElasticsearch(version or DEFAULT_VERSION, full_speed=True, heap=HEAP)
 
 
-def client_version() -> str:
-    """Of the Python client."""
+def _client_version() -> str:
     return ".".join(map(str, importlib.import_module("elasticsearch").__version__))
 
 
@@ -660,8 +684,10 @@ def all_answers(data: Data, sides: Sides, efforts: Sequence[int]) -> dict[str, C
 
 def ask_all(
     run: Run, data: Data, answers: Mapping[str, Callable[[int], list[int]]], rounds: int
-) -> tuple[Times, list[Score]]:
+) -> tuple[Times, list[Score], dict[str, dict[int, list[int]]]]:
     """Ask each side so many queries, in turns, each at another place of them; keep and judge the answers.
+
+    They are given back, too: those of each side, by the number of the query.
 
     No two sides are asked the same query one after the other, which would warm memory for the second.
     """
@@ -690,7 +716,7 @@ def ask_all(
         scores.append(Score(name, own, sum(copies), sum(near), wanted, p50, p95))
     if rounds == len(data.queries):
         _report_edits(run, data.queries, found)
-    return times, scores
+    return times, scores, found
 
 
 def _report_edits(run: Run, queries: Sequence[Query], found: Mapping[str, Mapping[int, list[int]]]) -> None:
@@ -711,7 +737,7 @@ def _search_as_loaded(run: Run, data: Data, sides: Sides) -> None:
     run.report.part("as loaded", "a few of the searches before the segments are merged")
     rounds = min(AS_LOADED, len(data.queries))
     answers = all_answers(data, sides, [EFFORT])
-    times, scores = ask_all(run, data, answers, rounds)
+    times, scores, _ = ask_all(run, data, answers, rounds)
     theirs, ours = answers
     run.report.times(times, [(theirs, ours)])
     report_frontier(run, scores)
@@ -725,7 +751,7 @@ def search(run: Run, data: Data, sides: Sides) -> None:
         "image-match's with search and distances",
     )
     run.report.number("load average", os.getloadavg()[0])
-    times, scores = ask_all(run, data, all_answers(data, sides, EFFORTS), len(data.queries))
+    times, scores, _ = ask_all(run, data, all_answers(data, sides, EFFORTS), len(data.queries))
     run.report.times(times)
     report_frontier(run, scores)
     run.report.part("targets", "on indexes merged to one segment each")

@@ -2,85 +2,71 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 import time
-from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
-
-import typer
+from typing import TYPE_CHECKING, Final
 
 import sigsearch
 from benchmarks.elasticsearch import (
     OURS,
     THEIRS,
     Data,
+    Pictures,
+    Queries,
+    Raw,
+    Records,
+    Repeats,
     Run,
+    Seed,
     Sides,
     Theirs,
+    Version,
     all_answers,
     ask_all,
     at_rest,
-    client_version,
+    begin,
     load_theirs,
     make_data,
     merge,
     report_frontier,
     report_speed,
-    start_server,
 )
-from benchmarks.report import Report, machine, progress, take_turns
-from sigsearch.bounds import LIMIT
+from benchmarks.report import progress, take_turns
+from sigsearch.bounds import EFFORT, LIMIT
 
 if TYPE_CHECKING:
     from sigsearch.index import Index
 
-_PATIENCE: Final = 7200
 _EFFORTS: Final = range(2, 6)
 _ADDED: Final = 200
 """Records added one by one, and as many in bulk."""
 
 
 def migration(
-    records: Annotated[
-        int, typer.Option(min=100, help="so many signatures that no query is a copy of")
-    ] = 20_000,
-    pictures: Annotated[
-        Path | None, typer.Option(help="a folder of pictures; default: the paintings and made pictures")
-    ] = None,
-    queries: Annotated[
-        int, typer.Option(min=10, help="at most so many edited copies are searched for")
-    ] = 250,
-    repeats: Annotated[int, typer.Option(min=1, help="times each step beside the searches is timed")] = 10,
-    version: Annotated[str | None, typer.Option(help="of the Elasticsearch that is started")] = None,
-    raw: Annotated[Path | None, typer.Option(help="a file for the raw numbers, as JSON lines")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="of the signatures, the edits and the queries")] = 0,
+    records: Records = 20_000,
+    pictures: Pictures = None,
+    queries: Queries = 250,
+    repeats: Repeats = 10,
+    version: Version = None,
+    raw: Raw = None,
+    seed: Seed = 0,
 ) -> None:
     """Search an index of image-match by its own driver and by sigsearch, and migrate it.
 
     Both search the same index. The records and the queries are those of the command elasticsearch, and the
     sides take turns, so that a busy machine hurts both alike; read the ratios.
     """
-    with ExitStack() as stack:
-        report = stack.enter_context(closing(Report(raw)))
-        server = stack.enter_context(start_server(version))
-        client = stack.enter_context(server.client(request_timeout=_PATIENCE))
-        prefix = f"sigsearch-benchmark-{secrets.token_hex(4)}"
-        run = Run(report, server, client, prefix, records, pictures, queries, repeats, seed)
-        stack.callback(run.delete_indexes)
-        facts = {"elasticsearch": server.version, "client": client_version()}
-        given = {"records": records, "pictures": str(pictures), "queries": queries, "seed": seed}
-        report.facts(machine() | facts | given)
+    with begin(records, pictures, queries, repeats, version, raw, seed) as run:
         data = make_data(run)
-        report.part("load", "as image-match's insert_single_record sends them, but in bulk")
-        theirs = Theirs(client, run.name(THEIRS))
+        run.report.part("load", "as image-match's insert_single_record sends them, but in bulk")
+        theirs = Theirs(run.client, run.name(THEIRS))
         start = time.perf_counter()
         load_theirs(run, theirs, data.stored)
         report_speed(run, "image-match's index (two threads)", len(data.stored), start)
         merge(run, THEIRS)
-        location = server.location(run.name(THEIRS)).replace("elasticsearch", "image-match", 1)
-        with sigsearch.open(location, create=False, **server.options) as ours:
+        location = run.server.location(run.name(THEIRS), "image-match")
+        with sigsearch.open(location, create=False, **run.server.options) as ours:
             search(run, data, Sides(ours, theirs))
             orientations(run, data, Sides(ours, theirs))
             migrations(run, ours, len(data.stored))
@@ -90,14 +76,13 @@ def migration(
 def search(run: Run, data: Data, sides: Sides) -> None:
     """All queries by both; what image-match found and we did not."""
     run.report.part("search", "one index, merged to one segment; the whole call of each side")
-    answers = all_answers(data, sides, list(_EFFORTS))
-    times, scores = ask_all(run, data, answers, len(data.queries))
+    times, scores, answers = ask_all(run, data, all_answers(data, sides, list(_EFFORTS)), len(data.queries))
     run.report.times(times, [(THEIRS, f"effort {effort}") for effort in _EFFORTS])
     report_frontier(run, scores)
-    theirs, _, usual, *_ = answers
+    usual = f"effort {EFFORT}"
     lost = more = 0
     for number in range(len(data.queries)):
-        found, known = set(answers[usual](number)), set(answers[theirs](number))
+        found, known = set(answers[usual][number]), set(answers[THEIRS][number])
         lost += len(_missing(data, number, found, known))
         more += len(_missing(data, number, known, found))
     run.report.number(f"matches of image-match's that {usual} should give and does not", lost)
@@ -159,8 +144,8 @@ def _migrate(run: Run, source: Index, target: Index, name: str) -> None:
             raise SystemExit(f"WRONG: migrating into {name}: {done.to_json()}")
         run.report.number(f"into {name}{again}", seconds, "s")
         run.report.number(f"into {name}{again}: records per second", done.read / seconds)
-        run.report.number(f"into {name}{again}: other matches, of which found", found.matches)
-        run.report.number("", found.found_too)
+        run.report.number(f"into {name}{again}: other matches in the source", found.matches)
+        run.report.number(f"into {name}{again}: of these found", found.found_too)
 
 
 def adding(run: Run, data: Data, sides: Sides) -> None:
