@@ -18,6 +18,7 @@ import sigsearch
 from benchmarks.pictures import SHIPPED
 from sigsearch import images
 from sigsearch.signatures import compute_orientations, compute_signature
+from sigsearch.sources import find_pictures
 
 
 def cost(
@@ -36,7 +37,7 @@ def cost(
 
     The steps take turns, so that a busy machine hurts all of them alike; read the ratios.
     """
-    files = [path for path in images.find_pictures(pictures or SHIPPED) if path.suffix in (".jpg", ".jpeg")]
+    files = [path for path in find_pictures(pictures or SHIPPED) if path.suffix in (".jpg", ".jpeg")]
     chosen = [path for path in files if _megapixels(path) >= least]
     chosen = chosen[:: max(1, len(chosen) // limit)][:limit]
     if not chosen:

@@ -27,7 +27,6 @@ from benchmarks import edits, made
 from benchmarks.image_match import ImageMatch
 from benchmarks.pictures import SHIPPED
 from benchmarks.report import Report, Times, machine, progress, take_turns
-from sigsearch import images
 from sigsearch.bounds import CUTOFF, EFFORT, LIMIT, MOST_EFFORT
 from sigsearch.filters import Eq
 from sigsearch.index import Index
@@ -302,9 +301,7 @@ def _choose_copies(run: Run) -> dict[edits.Source, list[str]]:
     rng = run.rng("copies")
     sources: list[edits.Source] = [*sorted(SHIPPED.glob("*.jpg")), *range(1000, 1000 + MADE_PICTURES)]
     if run.pictures:
-        sources = [
-            path for path in images.find_pictures(run.pictures) if path.suffix.lower() in (".jpg", ".jpeg")
-        ]
+        sources = [path for path in find_pictures(run.pictures) if path.suffix.lower() in (".jpg", ".jpeg")]
         if not sources:
             raise SystemExit(f"wanted a folder with photographs, found no JPEG in {run.pictures}")
         rng.shuffle(sources)

@@ -18,11 +18,11 @@ from PIL import Image
 
 from benchmarks.pictures import SHIPPED
 from benchmarks.report import cores
-from sigsearch import images
 from sigsearch.bounds import CUTOFF
 from sigsearch.neighbours import opposites
 from sigsearch.scheme import DEFAULT_SCHEME
 from sigsearch.signatures import compute_orientations, compute_signature
+from sigsearch.sources import find_pictures
 from sigsearch.testing.pictures import make_picture
 
 Signatures: TypeAlias = npt.NDArray[np.int8]
@@ -51,7 +51,7 @@ def sources(folder: Path | None) -> tuple[list[Source], list[Source]]:
     if folder is None:
         paintings: list[Source] = [*sorted(SHIPPED.glob("*.jpg"))]
         return paintings * _PARTS + list(range(_MADE)), list(range(_MADE, _MADE + 16))
-    paths = list(images.find_pictures(folder))
+    paths = list(find_pictures(folder))
     if len(paths) < 2:
         raise SystemExit(f"wanted a folder with some pictures, found {len(paths)} in {folder}")
     return [path for i, path in enumerate(paths) if i % 20], [*paths[::20]]

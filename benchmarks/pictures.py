@@ -23,7 +23,7 @@ def rgb_pictures(folder: Path | None) -> Iterator[tuple[str, npt.NDArray[np.uint
     if folder is None:
         yield from _default_pictures()
         return
-    from sigsearch.images import find_pictures
+    from sigsearch.sources import find_pictures
 
     Image.MAX_IMAGE_PIXELS = None
     for path in find_pictures(folder):

@@ -19,7 +19,7 @@ from numba import types
 
 from sigsearch.jit import helper, kernel
 
-WHITE: Final = 2_550_000  # as in images.py, which must not import numba
+WHITE: Final = 2_550_000  # as in images/pixels.py, which must not import numba
 LEVEL: Final = 10_000
 """One of the 255 steps of 8-bit grey, in units of grey."""
 NEIGHBOURS: Final = 8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,7 +86,24 @@ def expand(sources: Iterable[Source] | Source) -> Iterator[Source]:
 def pictures_of(path: str | os.PathLike[str]) -> Iterable[str | os.PathLike[str]]:
     """The pictures in a folder and below, or the path of what is no folder."""
     folder = not images.is_url(path) and os.path.isdir(path)
-    return images.find_pictures(path) if folder else [path]
+    return find_pictures(path) if folder else [path]
+
+
+def find_pictures(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Walk a folder, in order of name, and yield the files with a picture's ending.
+
+    Hidden files and folders are passed over, links to folders are not followed. A folder that may not be
+    read is yielded itself, so that reading it says so.
+    """
+    endings = images.picture_endings()
+    closed: list[OSError] = []
+    for here, folders, files in os.walk(folder, onerror=closed.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in endings:
+                yield Path(here, name)
+    for error in closed:
+        yield Path(error.filename)
 
 
 def is_one(sources: object) -> bool:

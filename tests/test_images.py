@@ -13,7 +13,8 @@ from PIL import Image, ImageOps
 
 import sigsearch
 from sigsearch import ImageError
-from sigsearch.images import LUMA, WHITE, find_pictures, picture_endings, read_pixels
+from sigsearch.images import LUMA, WHITE, picture_endings, read_pixels
+from sigsearch.sources import find_pictures
 
 
 def encoded(image, format, **options):

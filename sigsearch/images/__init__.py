@@ -1,0 +1,58 @@
+"""Pictures in, pixels out: the only package that decodes, and the only one that knows imageio and Pillow."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sigsearch.images.decoding import decode, from_pil, picture_endings
+from sigsearch.images.pixels import LUMA, WHITE, Pixels, from_array
+from sigsearch.limits import DEFAULT_LIMITS, Limits
+from sigsearch.reading import describe, is_url, read_bytes
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import PIL.Image
+
+    ImageLike: TypeAlias = (
+        "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] "
+        "| PIL.Image.Image | npt.NDArray[Any]"
+    )
+    """A picture: path, URL, encoded bytes, binary file object, PIL image or array of pixels."""
+
+__all__ = ["LUMA", "WHITE", "Pixels", "describe", "is_url", "picture_endings", "read_pixels"]
+
+
+def read_pixels(image: ImageLike, *, limits: Limits = DEFAULT_LIMITS) -> Pixels:
+    """Read a picture as a person sees it: turned as its EXIF says, on white, its first frame or page.
+
+    Parameters
+    ----------
+    image : path, URL, bytes, file object, PIL image or array
+        An array has shape ``(h, w)``, ``(h, w, 1)``, ``(h, w, 3)`` or ``(h, w, 4)`` (RGB, RGBA) and is
+        of bool, uint8 (0 to 255), uint16 (0 to 65535) or a float type (0 to 1).
+    limits : Limits
+        What it may cost, and where it may come from.
+
+    Returns
+    -------
+    Pixels
+        8-bit RGB where the picture has 8 bits a channel, else int32 grey.
+
+    Raises
+    ------
+    ImageError
+        It cannot be read as a picture, or is beyond the limits. Names the picture and says why.
+    """
+    name = describe(image)
+    if isinstance(image, np.ndarray):
+        return from_array(image, name)
+    from PIL import Image
+
+    if isinstance(image, Image.Image):
+        return from_pil(image, name)
+    return decode(read_bytes(image, limits), name, limits)

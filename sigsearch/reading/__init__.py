@@ -1,0 +1,48 @@
+"""From wherever a picture is to its bytes: files, archives, web servers, object stores."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from sigsearch.errors import ImageError
+from sigsearch.limits import Limits
+from sigsearch.reading.files import read_file
+from sigsearch.reading.urls import fetch, is_url
+
+__all__ = ["describe", "is_url", "read_bytes"]
+
+
+def read_bytes(image: object, limits: Limits) -> bytes:
+    """The bytes of a picture that is given encoded: by its path or URL, as bytes or as a file object.
+
+    Raises
+    ------
+    ImageError
+        They cannot be had, or are more than the limits allow.
+    """
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return bytes(image)
+    if isinstance(image, (str, os.PathLike)):
+        return fetch(str(image), limits) if is_url(image) else read_file(image, limits)
+    if hasattr(image, "read"):
+        data: object = image.read()
+        if not isinstance(data, bytes):
+            raise ImageError(describe(image), "it is open as text; open it in binary mode, 'rb'")
+        return data
+    raise ImageError(
+        describe(image), "wanted a path, URL, bytes, binary file object, PIL image or array of pixels"
+    )
+
+
+def describe(image: object) -> str:
+    """Name a picture in an error message: its path or URL, or what kind of thing it is."""
+    if isinstance(image, (str, os.PathLike)):
+        return os.fspath(image) or "''"
+    if isinstance(image, np.ndarray):
+        return f"array of shape {image.shape} and type {image.dtype}"
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return f"picture of {len(image)} bytes"
+    name = getattr(image, "name", None) or getattr(image, "filename", None)
+    return name if isinstance(name, str) and name else f"{type(image).__name__} object"
