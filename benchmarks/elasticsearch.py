@@ -32,6 +32,7 @@ from sigsearch.filters import Eq
 from sigsearch.index import Index
 from sigsearch.scheme import IMAGE_MATCH_SCHEME
 from sigsearch.signatures import compute_orientations, compute_signature, encode_words
+from sigsearch.sources import find_pictures
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
