@@ -1,61 +1,114 @@
-"""Encoded bytes and PIL images to pixels, by imageio and Pillow."""
+"""Encoded bytes and PIL images to pixels: by imageio and Pillow, the rest by other libraries."""
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sigsearch.errors import ImageError
-from sigsearch.images.pixels import Pixels, from_array
+from sigsearch.images import formats, jpeg2000, png, tiff
+from sigsearch.images.pixels import Pixels, check_size, from_array
 from sigsearch.limits import Limits
 
 if TYPE_CHECKING:
     import PIL.Image
 
-# Formats that Pillow opens but decodes only with an outside program or not at all.
-_UNREADABLE_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 _DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I", "F"})
-_ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+_ORIENTATION = 0x0112
 
 
 def picture_endings() -> frozenset[str]:
-    """Endings of the files that can be read here, lower case with their dot."""
+    """Endings of the files that are read here or with ``sigsearch[formats]``, lower case with their dot."""
     from PIL import Image
 
+    from sigsearch.images.opening import UNREADABLE_FORMATS
+
     endings = Image.registered_extensions()
-    return frozenset(
-        ending for ending, kind in endings.items() if kind in Image.OPEN and kind not in _UNREADABLE_FORMATS
-    )
+    readable = {
+        ending for ending, kind in endings.items() if kind in Image.OPEN and kind not in UNREADABLE_FORMATS
+    }
+    return frozenset(readable | formats.ENDINGS)
 
 
 def decode(data: bytes, name: str, limits: Limits) -> Pixels:
     """The pixels of an encoded picture."""
     if not data:
         raise ImageError(name, "it is empty (0 bytes)")
-    import imageio.v3 as iio
-    from imageio.core.request import InitializationError
-
+    kind = formats.kind_of(data)
     try:
         with warnings.catch_warnings():
             # Pillow warns of much that does not concern the user: odd metadata, palettes.
             warnings.simplefilter("ignore")
-            file = iio.imopen(data, "r", plugin="pillow")
-            with file:
-                info = file.metadata(index=0, exclude_applied=False)
-                mode = _wanted_mode(info["mode"], "transparency" in info)
-                # imageio declares the mode as "str = None".
-                array = file.read(index=0, mode=mode, writeable_output=False)  # type: ignore[arg-type]
-                # Read again: Pillow turns some pictures itself, and then drops the tag.
-                turn = file.metadata(index=0, exclude_applied=False).get("Orientation", 1)
+            array = _decoded(data, kind, name, limits)
+    except ImageError:
+        raise
     except Exception as error:
         # Decoders raise whatever they please: OSError, SyntaxError, struct.error, IndexError ...
-        cause = error.__cause__ or error  # imageio wraps what its plugin says in something vaguer
-        if isinstance(cause, InitializationError):
-            raise ImageError(name, "its content is not a picture of a known format") from error
-        raise ImageError(name, _reason(cause)) from error
-    return from_array(_as_displayed(array, turn), name, in_range=False)
+        raise ImageError(name, _reason(error)) from error
+    check_size(array.shape[1], array.shape[0], name, limits)  # an icon may hold more than it says
+    return from_array(array, name, in_range=False)
+
+
+def _decoded(data: bytes, kind: str | None, name: str, limits: Limits) -> Pixels:
+    if kind == "JPEG XL":
+        from sigsearch.images.jxl import read_jxl
+
+        return read_jxl(data, name, limits)
+    if kind == "HEIF":
+        return _as_displayed(formats.open_heif(data, name, limits))
+    if kind == "SVG":
+        from sigsearch.images.svg import open_svg
+
+        return _as_displayed(open_svg(data, name, limits))
+    if kind == "AVIF":
+        formats.check_avif(name)
+    if png.is_png(data) or tiff.is_tiff(data):
+        return _with_second_reader(data, name, limits)
+    return _by_pillow(data, name, limits)
+
+
+def _by_pillow(data: bytes, name: str, limits: Limits) -> Pixels:
+    import imageio.v3 as iio
+
+    from sigsearch.images.opening import PicturePlugin
+
+    try:
+        file = iio.imopen(data, "r", plugin=PicturePlugin, picture_name=name, limits=limits)
+    except OSError as error:
+        # imageio wraps what its plugin says in something vaguer.
+        raise error.__cause__ or error from None
+    with file:
+        if tiff.pillow_misreads(file.opened):
+            raise ImageError(name, "it keeps more than 8 bits a colour in planes, which Pillow misreads")
+        if jpeg2000.pillow_misreads(data) and jpeg2000.is_readable():
+            array = jpeg2000.read_jpeg2000(data)
+            if array is not None:
+                return array
+        return _as_displayed(file.opened)
+
+
+def _with_second_reader(data: bytes, name: str, limits: Limits) -> Pixels:
+    """A PNG or TIFF by Pillow, or in another way where Pillow is stricter than a person's viewer."""
+    try:
+        return _by_pillow(data, name, limits)
+    except Exception as error:
+        if isinstance(error, ImageError) and error.reason.startswith("it has "):
+            raise  # too many pixels
+        if png.is_png(data):
+            bare = png.bare(data)
+            if bare != data:
+                with contextlib.suppress(Exception):
+                    return _by_pillow(bare, name, limits)
+        elif tiff.is_readable():
+            array = tiff.read_tiff(data, name, limits, identified=not isinstance(error, ImageError))
+            if array is not None:
+                return array
+        elif isinstance(error, ImageError):
+            raise ImageError(name, f"{error.reason}; rarer TIFFs need: {formats.INSTALL}") from error
+        raise
 
 
 def _reason(error: BaseException) -> str:
@@ -67,22 +120,66 @@ def from_pil(image: PIL.Image.Image, name: str) -> Pixels:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            mode = _wanted_mode(image.mode, "transparency" in image.info)
-            array = np.asarray(image if mode is None else image.convert(mode))
-            turn = image.getexif().get(0x0112, 1)
+            array = _as_displayed(image)
     except Exception as error:
         raise ImageError(name, _reason(error)) from error
-    return from_array(_as_displayed(array, turn), name, in_range=False)
+    return from_array(array, name, in_range=False)
 
 
-def _wanted_mode(mode: str, transparency: bool) -> str | None:
-    """The Pillow mode to convert to; None keeps pixels that have more than 8 bits."""
-    if mode in _DEEP_MODES:
-        return None
-    return "RGBA" if transparency or mode in _ALPHA_MODES else "RGB"
+def _as_displayed(image: PIL.Image.Image) -> Pixels:
+    """The pixels of a PIL image as RGB or RGBA, or deep if it has more than 8 bits, turned upright."""
+    array = _deep(image) if image.mode in _DEEP_MODES else np.asarray(_in_colour(image))
+    # After the pixels: Pillow turns some pictures itself when it loads them, and then drops the tag.
+    return _turned(array, _orientation(image))
 
 
-def _as_displayed(array: Pixels, orientation: object) -> Pixels:
+def _orientation(image: PIL.Image.Image) -> object:
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # broken EXIF, in as many ways as there are; the picture is not
+        return 1
+
+
+def _in_colour(image: PIL.Image.Image) -> PIL.Image.Image:
+    if image.mode == "La":  # Pillow knows no shorter way
+        image = image.convert("LA")
+    elif image.mode == "LAB":
+        from PIL import ImageCms
+
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
+    wanted = "RGBA" if image.has_transparency_data else "RGB"
+    return image if image.mode == wanted else image.convert(wanted)
+
+
+def _deep(image: PIL.Image.Image) -> Pixels:
+    """Deep pixels in a type that says their range, as far as the file does."""
+    array = np.asarray(image)
+    if image.mode == "F":
+        return array
+    if image.mode == "I":
+        # Both hold 16 bits, which some versions of Pillow open as 32.
+        if image.format in ("PNG", "PPM"):
+            return array.clip(0, 65535).astype(np.uint16)
+        # Pillow keeps unsigned numbers of a TIFF as signed ones.
+        return array.view(np.uint32) if _tiff_tag(image, 339, 1) == 1 and image.format == "TIFF" else array
+    array = array.astype(np.uint16, copy=False)
+    # Pillow minds neither how many bits a TIFF uses nor whether 0 is white.
+    bits = _tiff_tag(image, 258, 16)
+    if bits < 16:
+        array = (array.astype(np.uint32) * 65535 // (2**bits - 1)).astype(np.uint16)
+    if _tiff_tag(image, 262, 1) == 0:
+        array = 65535 - array
+    transparent = image.info.get("transparency")
+    return np.where(array == transparent, np.uint16(65535), array) if type(transparent) is int else array
+
+
+def _tiff_tag(image: PIL.Image.Image, tag: int, default: int) -> int:
+    value = getattr(image, "tag_v2", {}).get(tag, default)
+    return value[0] if isinstance(value, tuple) and value else value if isinstance(value, int) else default
+
+
+def _turned(array: Pixels, orientation: object) -> Pixels:
     """Apply an EXIF orientation.
 
     imageio's own ``rotate=True`` flips the wrong axis of a grey or palette picture read as RGB
