@@ -26,6 +26,12 @@ whole numbers, which move the signature least. At another scale the signature of
 (median of 120), where a match has less than 0.45. The largest costs 90 ms; without a bound one
 can ask for 40 GB.
 """
+MOST_PARTS = 1_000_000
+"""Elements that a drawing may have, about as many as resvg itself allows."""
+_FURTHEST = 40
+"""References that are followed from one to the next."""
+_MOST_STEPS = 2_000_000
+_LOCAL = re.compile(r"url\(\s*['\"]?#([^'\")\s]+)")
 _DEEPEST = 4
 """Drawings within drawings, as data: URLs."""
 _UNITS = {"px": 1.0, "pt": 96 / 72, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0}
@@ -55,6 +61,49 @@ def open_svg(data: bytes, name: str, limits: Limits) -> PIL.Image.Image:
             raise
         raise ImageError(name, "it cannot be drawn: resvg gave up on it") from error
     return Image.open(io.BytesIO(png))
+
+
+def drawn_parts(root: ElementTree.Element) -> int:
+    """How many elements are drawn at most, those that others refer to counted each time; up to `MOST_PARTS`.
+
+    resvg counts what ``<use>`` repeats, but not patterns of patterns: a few of these keep it busy for years,
+    and nothing in this process can break it off. What a style sheet refers to is not followed.
+    """
+    elements = list(root.iter())
+    referred = _references(elements)
+    if not referred:
+        return min(len(elements), MOST_PARTS)
+    sizes: dict[int, int] = {}
+    for element in reversed(elements):  # children stand behind their parents
+        sizes[id(element)] = 1 + sum(sizes[id(child)] for child in element)
+    parts = dict.fromkeys(sizes, 1)
+    for _ in range(min(_FURTHEST, _MOST_STEPS // len(elements) + 2)):  # one reference further each time
+        before = dict(parts)
+        for element in reversed(elements):
+            count = 1 + sum(parts[id(child)] for child in element)
+            # Children inherit what their parent is filled with.
+            count += sizes[id(element)] * sum(before[id(target)] for target in referred.get(id(element), []))
+            parts[id(element)] = min(count, MOST_PARTS)
+        if parts[id(root)] == MOST_PARTS or parts == before:
+            break
+    return parts[id(root)]
+
+
+def _references(elements: list[ElementTree.Element]) -> dict[int, list[ElementTree.Element]]:
+    """What each element that refers to others in the drawing refers to; not gradients, which draw nothing."""
+    named = {element.get("id"): element for element in elements if not element.tag.endswith("Gradient")}
+    referred = {}
+    for element in elements:
+        fragments = []
+        for key, value in element.attrib.items():
+            if "#" in value:
+                fragments += _LOCAL.findall(value)
+                if key.rpartition("}")[2] == "href":
+                    fragments.append(value.removeprefix("#"))
+        targets = [named[fragment] for fragment in fragments if fragment in named]
+        if targets:
+            referred[id(element)] = targets
+    return referred
 
 
 def drawn_side(root: ElementTree.Element) -> int:
@@ -91,6 +140,7 @@ class _Drawing:
         self.name = name
         self.limits = limits
         self.pixels = 0
+        self.parts = 0
         self.side = SMALLEST
 
     def cleaned(self, data: bytes, depth: int = 0) -> str:
@@ -99,10 +149,17 @@ class _Drawing:
         Entities are replaced by expat, which breaks off where they multiply.
         """
         text = formats.unpack_svg(data, self.name, self.limits)
+        if text.count(b"<") >= 2 * MOST_PARTS:  # an element has one or two
+            raise ImageError(self.name, f"it has more than {MOST_PARTS:,} elements")
         try:
             root = ElementTree.fromstring(text)  # noqa: S314 - expat limits entities, and fetches nothing
         except (ElementTree.ParseError, ValueError, LookupError) as error:
             raise ImageError(self.name, f"its XML is broken: {error}") from error
+        self.parts += drawn_parts(root)
+        if self.parts >= MOST_PARTS:
+            raise ImageError(
+                self.name, f"its parts refer to each other so that {MOST_PARTS:,} or more would be drawn"
+            )
         if not depth:
             self.side = drawn_side(root)
         for element in root.iter():

@@ -328,6 +328,31 @@ def test_entities_that_multiply_are_refused():
     assert reason(data).startswith("its XML is broken: ")
 
 
+@pytest.mark.parametrize("attribute", ["fill", "stroke", "mask", "clip-path", "style"])
+def test_patterns_that_multiply_are_refused(attribute):
+    value = {"style": "fill: url( '#p%d' )"}.get(attribute, "url(#p%d)")
+    patterns = ""
+    for i in range(9):
+        squares = f'<rect width="9" height="9" {attribute}="{value % i}"/>' * 10
+        patterns += f'<pattern id="p{i + 1}" width="9" height="9">{squares}</pattern>'
+    last = f'<rect width="9" height="9" {attribute}="{value % 9}"/></svg>'
+    data = HEAD + f'width="300" height="300"><defs>{patterns}</defs>{last}'.encode()
+    assert reason(data) == "its parts refer to each other so that 1,000,000 or more would be drawn"
+
+
+def test_references_in_a_circle_are_no_harm():
+    pattern = b'<pattern id="%s" width="9" height="9"><rect width="9" height="9" fill="url(#%s)"/></pattern>'
+    data = HEAD + b'width="300" height="300">' + pattern % (b"a", b"b") + pattern % (b"b", b"a")
+    data += b'<rect width="300" height="150" fill="url(#a)"/><rect y="200" width="300" height="50"/></svg>'
+    assert read_pixels(data)[220, 150].tolist() == [0, 0, 0]
+
+
+def test_a_drawing_of_too_many_elements_is_refused():
+    assert reason(gzip.compress(HEAD + b">" + b"<g/>" * 2_000_000 + b"</svg>")) == (
+        "it has more than 1,000,000 elements"
+    )
+
+
 def test_entities_from_files_are_refused():
     data = b'<!DOCTYPE svg [<!ENTITY e SYSTEM "file:///etc/passwd">]>' + HEAD + b"><text>&e;</text></svg>"
     assert reason(data).startswith("its XML is broken: undefined entity")
