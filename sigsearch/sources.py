@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from sigsearch import images
 from sigsearch.errors import InputError
+from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.records import MAX_ID_BYTES, Item, Record, check_id
 from sigsearch.signatures import is_signature
 
@@ -58,6 +60,18 @@ def known_id(source: object) -> str | None:
         return None  # making the record says what is wrong with it
 
 
+def stamp_of(source: object) -> float | None:
+    """When the file of a source last changed, in seconds since 1970, if it is a file."""
+    image = source.image if isinstance(source, Item) else source
+    if not isinstance(image, (str, os.PathLike)):
+        return None
+    try:
+        found = os.stat(image)
+    except (OSError, ValueError):
+        return None
+    return max(found.st_mtime, found.st_ctime)
+
+
 def ready_signatures(source: object, scheme: Scheme) -> Sequence[Any]:
     """The signatures that a source comes with, not checked; none if its picture must be read."""
     if isinstance(source, Record):
@@ -70,23 +84,63 @@ def ready_signatures(source: object, scheme: Scheme) -> Sequence[Any]:
     return [image] if is_signature(image, scheme) else []
 
 
-def expand(sources: Iterable[Source] | Source) -> Iterator[Source]:
+@dataclass(slots=True, eq=False)
+class Place:
+    """A folder or an archive that was given, and how many pictures there are in it.
+
+    Attributes
+    ----------
+    prefix : str
+        How the ids of the pictures in it begin.
+    pictures : int
+    """
+
+    prefix: str
+    pictures: int = 0
+
+
+def is_gone(id: str) -> bool:
+    """Whether the picture that an id names is no longer there."""
+    try:
+        os.lstat(id)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
+
+
+def expand(
+    sources: Iterable[Source] | Source, limits: Limits = DEFAULT_LIMITS, places: list[Place] | None = None
+) -> Iterator[Source]:
     """Sources one by one, folders as the pictures in them."""
     if not is_one(sources) and not isinstance(sources, Iterable):
         raise InputError(f"wanted paths, pictures or Items, found {sources!r}")
     every: Iterable[Any] = [sources] if is_one(sources) else sources  # type: ignore[assignment]
     for source in every:
         # Whether it is like a path takes longest to tell, and of these there may be millions.
-        if isinstance(source, (Item, Record)) or not isinstance(source, (str, os.PathLike)):
+        if isinstance(source, Item) and isinstance(source.image, (str, os.PathLike)) and source.id is None:
+            for picture in pictures_of(source.image, places):
+                yield source if picture is source.image else replace(source, image=picture)
+        elif isinstance(source, (Item, Record)) or not isinstance(source, (str, os.PathLike)):
             yield source
         else:
-            yield from pictures_of(source)
+            yield from pictures_of(source, places)
 
 
-def pictures_of(path: str | os.PathLike[str]) -> Iterable[str | os.PathLike[str]]:
+def pictures_of(
+    path: str | os.PathLike[str], places: list[Place] | None = None
+) -> Iterator[str | os.PathLike[str]]:
     """The pictures in a folder and below, or the path of what is no folder."""
-    folder = not images.is_url(path) and os.path.isdir(path)
-    return find_pictures(path) if folder else [path]
+    if images.is_url(path) or not os.path.isdir(path):
+        yield path
+        return
+    place = Place(os.path.join(os.path.abspath(path), ""))
+    if places is not None:
+        places.append(place)
+    for picture in find_pictures(path):
+        place.pictures += 1
+        yield picture
 
 
 def find_pictures(folder: str | os.PathLike[str]) -> Iterator[Path]:

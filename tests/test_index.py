@@ -289,8 +289,8 @@ def test_what_needs_no_reading_goes_in_by_thousands():
 @pytest.fixture
 def small_batches(monkeypatch):
     """Batches end at 2 pictures to read or 5 ready signatures."""
-    monkeypatch.setattr("sigsearch.index.ADD_BATCH", 2)
-    monkeypatch.setattr("sigsearch.index.READY_BATCH", 5)
+    monkeypatch.setattr("sigsearch.adding.pipeline.BATCH", 2)
+    monkeypatch.setattr("sigsearch.adding.pipeline.READY_BATCH", 5)
 
 
 def test_pictures_and_ready_signatures_in_turn_share_batches(index, small_batches, small_picture):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Formats that Pillow opens but decodes only with an outside program or not at all.
 _UNREADABLE_FORMATS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 _DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I", "F"})
+OUT_OF_MEMORY = "there is not enough memory to decode it"
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 
 
@@ -49,6 +50,8 @@ def decode(data: bytes, name: str, limits: Limits) -> Pixels:
                 array = file.read(index=0, mode=mode, writeable_output=False)  # type: ignore[arg-type]
                 # Read again: Pillow turns some pictures itself, and then drops the tag.
                 turn = file.metadata(index=0, exclude_applied=False).get("Orientation", 1)
+    except MemoryError as error:
+        raise ImageError(name, OUT_OF_MEMORY) from error
     except Exception as error:
         # Decoders raise whatever they please: OSError, SyntaxError, struct.error, IndexError ...
         cause = error.__cause__ or error  # imageio wraps what its plugin says in something vaguer

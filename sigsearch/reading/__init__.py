@@ -11,7 +11,7 @@ from sigsearch.limits import Limits
 from sigsearch.reading.files import read_file
 from sigsearch.reading.urls import fetch, is_url
 
-__all__ = ["describe", "is_url", "read_bytes"]
+__all__ = ["describe", "encoded", "is_far", "is_url", "read_bytes"]
 
 
 def read_bytes(image: object, limits: Limits) -> bytes:
@@ -34,6 +34,16 @@ def read_bytes(image: object, limits: Limits) -> bytes:
     raise ImageError(
         describe(image), "wanted a path, URL, bytes, binary file object, PIL image or array of pixels"
     )
+
+
+def is_far(image: object) -> bool:
+    """Whether it takes long to fetch, while another could be decoded."""
+    return is_url(image)
+
+
+def encoded(image: object, limits: Limits) -> str | bytes:
+    """What another process can read in its place: a path, or the bytes."""
+    return os.path.abspath(image) if isinstance(image, (str, os.PathLike)) else read_bytes(image, limits)
 
 
 def describe(image: object) -> str:
