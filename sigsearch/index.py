@@ -193,8 +193,8 @@ class Index:
             An int8 array of shape (648,) is taken as its signature.
         id, path, metadata, signature
             See `Item`; with an Item they take the place of its own.
-        on_conflict : 'error', 'skip' or 'replace'
-            What to do if the id is there already.
+        on_conflict : 'error', 'skip', 'update' or 'replace'
+            What to do if the id is there already; 'update' replaces it if its file has changed since.
 
         Returns
         -------
@@ -227,7 +227,7 @@ class Index:
         self,
         sources: Iterable[Source] | Source,
         *,
-        on_conflict: OnConflict = "update",
+        on_conflict: OnConflict = "skip",
         progress: bool = False,
         on_advance: Advance | None = None,
         workers: int | None = None,
@@ -247,10 +247,10 @@ class Index:
             A folder stands for all the pictures in it and below, an archive (zip, tar) for those in it, a
             pattern such as ``photos/**/*.jpg`` for what it matches, an address that ends with ``/`` in an
             object store (``s3://bucket/photos/``) for those below it.
-        on_conflict : 'update', 'skip', 'replace' or 'error'
-            What to do with a picture whose id is there already. Unless 'replace', it is not read again, so an
-            interrupted call can simply be repeated; 'update' does read it if its file has changed since it
-            was added, and keeps the metadata if none are given. 'error' counts it as a failure.
+        on_conflict : 'skip', 'update', 'replace' or 'error'
+            What to do with a picture whose id is there already. With 'skip' it is not read again, so an
+            interrupted call can simply be repeated; with 'update' it is if its file has changed since it was
+            added, and keeps its metadata if none are given; 'error' counts it as a failure.
         progress : bool
             Show a progress bar, if standard error is a terminal, else a line every ten seconds.
         on_advance : callable, optional
@@ -659,7 +659,7 @@ def _make_folder(folder: Path) -> None:
 
 def _check_on_conflict(on_conflict: str) -> str:
     if on_conflict not in ("error", "skip", "replace", "update"):
-        raise InputError(f"wanted on_conflict 'error', 'skip', 'replace' or 'update', found {on_conflict!r}")
+        raise InputError(f"wanted on_conflict 'error', 'skip', 'update' or 'replace', found {on_conflict!r}")
     return on_conflict
 
 

@@ -149,10 +149,8 @@ class Pipeline:
         for source in sources:
             found = ready_signatures(source, self._scheme)
             batch.append((source, found))
-            if found:
-                ready += 1
-            else:
-                to_read += 1
+            ready += len(found)
+            to_read += not found
             if to_read >= BATCH or ready >= READY_BATCH:
                 yield batch
                 batch, ready, to_read = [], 0, 0
