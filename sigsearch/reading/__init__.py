@@ -8,8 +8,8 @@ import numpy as np
 
 from sigsearch.errors import ImageError
 from sigsearch.limits import Limits
-from sigsearch.reading.files import read_file
-from sigsearch.reading.urls import fetch, is_url
+from sigsearch.reading.files import is_file_url, read_file, read_file_url
+from sigsearch.reading.urls import fetch, is_url, without_password
 
 __all__ = ["describe", "encoded", "is_far", "is_url", "read_bytes"]
 
@@ -24,8 +24,12 @@ def read_bytes(image: object, limits: Limits) -> bytes:
     """
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
+    if isinstance(image, str) and is_url(image):
+        return fetch(image, limits)
+    if isinstance(image, str) and is_file_url(image):
+        return read_file_url(image, limits)
     if isinstance(image, (str, os.PathLike)):
-        return fetch(str(image), limits) if is_url(image) else read_file(image, limits)
+        return read_file(image, limits)
     if hasattr(image, "read"):
         data: object = image.read()
         if not isinstance(data, bytes):
@@ -48,6 +52,8 @@ def encoded(image: object, limits: Limits) -> str | bytes:
 
 def describe(image: object) -> str:
     """Name a picture in an error message: its path or URL, or what kind of thing it is."""
+    if isinstance(image, str) and is_url(image):
+        return without_password(image)
     if isinstance(image, (str, os.PathLike)):
         return os.fspath(image) or "''"
     if isinstance(image, np.ndarray):
