@@ -120,10 +120,10 @@ def pictures_of(
         return find_remote(name, images.picture_endings(), limits)
     if os.path.isdir(name):
         return find_pictures(name)
-    if is_archive(name):
-        return find_members(name, images.picture_endings(), limits)
     if ("*" in name or "?" in name or "[" in name) and isinstance(path, str) and not os.path.lexists(name):
         return _matches(name, limits)
+    if is_archive(name):
+        return find_members(name, images.picture_endings(), limits)
     return (path,)
 
 

@@ -79,7 +79,8 @@ def find_remote(url: str, endings: Collection[str], limits: Limits) -> Iterator[
         return
     if not found:
         yield Unreadable(url, "nothing is there")
-    root, base = path.rstrip("/"), url.rstrip("/") + "/"
+    root = path.rstrip("/")
+    base = url if url.endswith("://") else url.rstrip("/") + "/"
     for name in found:
         # Not what the store calls it, which leaves out an account or a server.
         below = name[len(root) :].removeprefix("/")
