@@ -288,7 +288,7 @@ def test_pictures_are_found_in_order_below_a_folder(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    found = [str(path.relative_to(tmp_path)) for path in find_pictures(tmp_path)]
+    found = [str(Path(path).relative_to(tmp_path)) for path in find_pictures(tmp_path)]
     assert found == ["a.png", "b.JPG", str(Path("deep/er/c.webp"))]
 
 
@@ -303,7 +303,7 @@ def test_a_folder_that_may_not_be_read_is_not_passed_over_in_silence(tmp_path, m
 
     monkeypatch.setattr(os, "scandir", scandir)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert list(find_pictures(tmp_path)) == [tmp_path / "closed"]
+    assert list(find_pictures(tmp_path)) == [str(tmp_path / "closed")]
     assert "a folder that may not be read" in error_of(tmp_path / "closed")
 
 

@@ -20,7 +20,7 @@ from sigsearch.backend import Outcome
 from sigsearch.errors import ImageError, InputError
 from sigsearch.reading import encoded, is_far
 from sigsearch.records import AddReport, Failure, Item, Record, now
-from sigsearch.sources import describe, known_id, path_of, ready_signatures, stamp_of
+from sigsearch.sources import PAUSE, describe, known_id, path_of, ready_signatures, stamp_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -147,6 +147,10 @@ class Pipeline:
         batch: list[_Source] = []
         ready = to_read = 0
         for source in sources:
+            if source is PAUSE:
+                yield batch
+                batch, ready, to_read = [], 0, 0
+                continue
             found = ready_signatures(source, self._scheme)
             batch.append((source, found))
             ready += len(found)
@@ -195,14 +199,18 @@ class Pipeline:
     ) -> None:
         """Pass over a picture, or have it read."""
         draft = draft_of(source, id, time)
-        path, stamp = path_of(source), stamp_of(source)
+        path = path_of(source)
+        image = source.image if isinstance(source, Item) else source
+        # Of what is far it takes a request.
+        stamp = None if is_far(image) else stamp_of(source)
         old = None
         if id is not None and id in there:
+            if self._on_conflict == "update" and is_far(image):
+                stamp = stamp_of(source, self._limits)
             if self._on_conflict != "update" or not _is_later(stamp, there[id]):
                 self._keep(number, id, path)
                 return
             [old] = self._backend.get([id])
-        image = source.image if isinstance(source, Item) else source
         name = images.describe(image)
         if path is not None and self._journal is not None and not self._retry_failed:
             reason = self._journal.reason(path, stamp)

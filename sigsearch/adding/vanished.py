@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from sigsearch.sources import Place, is_gone
+from sigsearch.sources import Place, vanished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,8 @@ def look_for_vanished(
     """The report with the ids of records below these places whose picture is gone; deleted if so wanted."""
     gone: list[str] = []
     pruned = 0
-    for place in dict.fromkeys(places):
-        ids = [id for id in backend.ids(place.prefix) if is_gone(id)]
+    for place in {place.path: place for place in places}.values():
+        ids = list(vanished(backend.ids(place.prefix), [place.path]))
         gone += ids
         if prune and place.pictures:
             left = iter(ids)

@@ -8,6 +8,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from sigsearch.index import Index
     from sigsearch.records import AddReport, Item
 
+_PAUSE: Final = 0.2
+"""Seconds without a line on standard input after which what was listed so far is seen to."""
 _SHOWN: Final = 50
 """Failures that are told one by one, if there is a journal that has them all."""
 
@@ -31,8 +35,8 @@ def add(
         list[str] | None,
         typer.Argument(
             metavar="PATH",
-            help="Files, folders with all below them, zip and tar archives, patterns, URLs; - reads such from "
-            "standard input, one a line.",
+            help="Files, folders with all below them, zip and tar archives, patterns such as '**/*.jpg', URLs; "
+            "- reads such from standard input, one a line.",
         ),
     ] = None,
     index: Location = None,
@@ -159,16 +163,37 @@ def _sources(paths: list[str] | None, metadata: Any, journal: str | None) -> Ite
 
 def _given(paths: Iterable[str], metadata: Any) -> Iterator[str | Item]:
     from sigsearch.records import Item
+    from sigsearch.sources import PAUSE
 
     for path in paths:
-        if path == "-":
+        if path is PAUSE:
+            yield path
+        elif path == "-":
             yield from _given(_listed(), metadata)
         else:
             yield path if metadata is None else Item(image=path, metadata=metadata)
 
 
-def _listed() -> Iterator[str]:
-    for line in sys.stdin.buffer:  # bytes: a path need not be valid in any encoding
+def _listed() -> Iterator[Any]:
+    """What standard input says; a pause where it has nothing to say."""
+    from sigsearch.sources import PAUSE
+
+    lines: SimpleQueue[bytes | None] = SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin.buffer:  # bytes: a path need not be valid in any encoding
+            lines.put(line)
+        lines.put(None)
+
+    Thread(target=listen, daemon=True).start()  # nobody who wants to leave waits for the next line
+    while True:
+        try:
+            line = lines.get(timeout=_PAUSE)
+        except Empty:
+            yield PAUSE
+            continue
+        if line is None:
+            return
         if line.strip():
             yield os.fsdecode(line.rstrip(b"\r\n"))
 

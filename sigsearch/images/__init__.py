@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sigsearch.images.decoding import OUT_OF_MEMORY, decode, from_pil, picture_endings
 from sigsearch.images.pixels import LUMA, WHITE, Pixels, from_array
 from sigsearch.limits import DEFAULT_LIMITS, Limits
-from sigsearch.reading import describe, is_url, read_bytes
+from sigsearch.reading import Located, describe, is_url, read_bytes
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     ImageLike: TypeAlias = (
         "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] "
-        "| PIL.Image.Image | npt.NDArray[Any]"
+        "| PIL.Image.Image | npt.NDArray[Any] | Located"
     )
-    """A picture: path, URL, encoded bytes, binary file object, PIL image or array of pixels."""
+    """A picture: path, URL, encoded bytes, binary file object, PIL image, array of pixels, `Member`."""
 
 __all__ = [
     "LUMA",
