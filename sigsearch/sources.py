@@ -163,10 +163,12 @@ def _pictures_of(path: str | os.PathLike[str], limits: Limits, places: list[Plac
         if is_remote(name):
             return find_remote(name, images.picture_endings(), limits)
         return (path,)
-    if os.path.isdir(name) or is_archive(name):
+    if os.path.isdir(name):
         return _pictures_in(name, limits, places)
     if ("*" in name or "?" in name or "[" in name) and isinstance(path, str) and not os.path.lexists(name):
         return _matches(name, limits, places)
+    if is_archive(name):
+        return _pictures_in(name, limits, places)
     return (path,)
 
 

@@ -17,7 +17,6 @@ import typer
 import sigsearch
 from sigsearch.cli.options import AllowFileUrls, AllowPrivate, Json, Location, MaxPixels, Seconds
 from sigsearch.cli.output import Interrupted, complain, say, say_json
-from sigsearch.errors import InputError
 from sigsearch.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -31,11 +30,12 @@ _SHOWN: Final = 50
 
 
 def add(
+    context: typer.Context,
     paths: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="PATH",
-            help="Files, folders with all below them, zip and tar archives, patterns such as '**/*.jpg', URLs; "
+            help="Files, folders with all below them, zip and tar archives, patterns ('**/*.jpg'), URLs; "
             "- reads such from standard input, one a line.",
         ),
     ] = None,
@@ -84,7 +84,7 @@ def add(
     """
     given = None if metadata is None else _parse_metadata(metadata)
     if not paths and not retry_failed:
-        raise InputError("wanted the PATH of a picture, folder or archive, or --retry-failed")
+        context.fail("missing argument 'PATH', or --retry-failed")
     limits = Limits(
         seconds=seconds,
         pixels=max_pixels,
@@ -213,7 +213,7 @@ def _summary(report: AddReport) -> str:
     if report.featureless:
         summary += f"; {report.featureless:,} without features will match nothing"
     read = report.added + report.replaced
-    if report.seconds >= 1.0 and read:
+    if report.seconds >= 10.0 and read:
         summary += f"; {report.seconds:,.0f} s, {read / report.seconds:,.0f} pictures/s"
     return summary
 

@@ -93,9 +93,11 @@ def test_a_url_goes_in_under_its_address(run, mona_lisa):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/{mona_lisa.name}"
-        result = run("add", "--index", "new.sig", url, url + ".gone")
+        refused = run("add", "--index", "new.sig", url)
+        result = run("add", "--index", "new.sig", url, url + ".gone", "--allow-private", "--retry-failed")
         server.shutdown()
         thread.join()
+    assert refused.is_one_line_error("127.0.0.1 is not a public address", "--allow-private")
     assert (result.status, result.out) == (2, "1 added, 1 failed\n")
     assert result.err.startswith(f"sigsearch: {url}.gone: ")
     assert list(stored("new.sig")) == [url]
@@ -126,6 +128,10 @@ def test_json_is_the_report_in_one_object(run, photos, mona_lisa, tree):
         "skipped": 1,
         "failures": [{"source": "nope.jpg", "reason": "no such file"}],
         "featureless": 0,
+        "failed_before": 0,
+        "vanished": [],
+        "pruned": 0,
+        "seconds": pytest.approx(30, abs=30),
     }
 
 
