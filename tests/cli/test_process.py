@@ -182,6 +182,8 @@ def test_an_interrupted_add_says_so_in_one_line_and_goes_on_when_repeated(many):
     assert err.startswith("sigsearch: interrupted; ")
     assert "goes on where it stopped" in err
     assert err.count("\n") == 1
+    with sigsearch.open("new.sig") as index:
+        stored = index.count()  # what was read by then is stored
     again = finish("add", "--index", "new.sig", "-", input=paths)
     assert again.returncode == 0
     assert again.stdout == f"{70 - stored} added, {stored} already there\n"
