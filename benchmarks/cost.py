@@ -37,7 +37,9 @@ def cost(
 
     The steps take turns, so that a busy machine hurts all of them alike; read the ratios.
     """
-    files = [path for path in find_pictures(pictures or SHIPPED) if path.suffix in (".jpg", ".jpeg")]
+    files = [
+        path for path in map(Path, find_pictures(pictures or SHIPPED)) if path.suffix in (".jpg", ".jpeg")
+    ]
     chosen = [path for path in files if _megapixels(path) >= least]
     chosen = chosen[:: max(1, len(chosen) // limit)][:limit]
     if not chosen:

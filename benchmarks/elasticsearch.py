@@ -302,7 +302,11 @@ def _choose_copies(run: Run) -> dict[edits.Source, list[str]]:
     rng = run.rng("copies")
     sources: list[edits.Source] = [*sorted(SHIPPED.glob("*.jpg")), *range(1000, 1000 + MADE_PICTURES)]
     if run.pictures:
-        sources = [path for path in find_pictures(run.pictures) if path.suffix.lower() in (".jpg", ".jpeg")]
+        sources = [
+            path
+            for path in map(Path, find_pictures(run.pictures))
+            if path.suffix.lower() in (".jpg", ".jpeg")
+        ]
         if not sources:
             raise SystemExit(f"wanted a folder with photographs, found no JPEG in {run.pictures}")
         rng.shuffle(sources)

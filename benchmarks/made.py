@@ -51,7 +51,7 @@ def sources(folder: Path | None) -> tuple[list[Source], list[Source]]:
     if folder is None:
         paintings: list[Source] = [*sorted(SHIPPED.glob("*.jpg"))]
         return paintings * _PARTS + list(range(_MADE)), list(range(_MADE, _MADE + 16))
-    paths = list(find_pictures(folder))
+    paths = list(map(Path, find_pictures(folder)))
     if len(paths) < 2:
         raise SystemExit(f"wanted a folder with some pictures, found {len(paths)} in {folder}")
     return [path for i, path in enumerate(paths) if i % 20], [*paths[::20]]

@@ -26,7 +26,7 @@ def rgb_pictures(folder: Path | None) -> Iterator[tuple[str, npt.NDArray[np.uint
     from sigsearch.sources import find_pictures
 
     Image.MAX_IMAGE_PIXELS = None
-    for path in find_pictures(folder):
+    for path in map(Path, find_pictures(folder)):
         try:
             with warnings.catch_warnings(), Image.open(path) as image:
                 warnings.simplefilter("ignore")

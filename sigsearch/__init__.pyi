@@ -21,6 +21,7 @@ from .errors import SchemeMismatchError as SchemeMismatchError
 from .errors import SigsearchError as SigsearchError
 from .errors import StorageError as StorageError
 from .errors import UnknownBackendError as UnknownBackendError
+from .errors import WorkerError as WorkerError
 from .filters import And as And
 from .filters import Eq as Eq
 from .filters import Exists as Exists
@@ -32,6 +33,7 @@ from .filters import Range as Range
 from .index import FeaturelessWarning as FeaturelessWarning
 from .index import Index as Index
 from .index import open as open
+from .limits import Limits as Limits
 from .migration import MigrationReport as MigrationReport
 from .migration import Verification as Verification
 from .migration import migrate as migrate

@@ -21,6 +21,7 @@ from sigsearch.errors import BackendError, ClosedError, InputError
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import Self
 
     import numpy as np
@@ -49,6 +50,8 @@ class Capability(Enum):
     """What was acknowledged is there when the location is opened again, by any process."""
     VIEWS = "views"
     """Records may have several views. Without it, a record of several is refused with `InputError`."""
+    ORDERED = "ordered"
+    """`Backend.ids` reads those that begin as asked for and no others, so it may be asked in passing."""
 
 
 class Outcome(Enum):
@@ -199,9 +202,24 @@ class Backend(ABC):
     def close(self) -> None:
         """Give back all resources. A second call does nothing."""
 
+    def timestamps(self, ids: Sequence[str]) -> dict[str, datetime | None]:
+        """Which of these ids are there, and when each was added.
+
+        Override it where that is cheaper than `get`.
+        """
+        return {record.id: record.timestamp for record in self.get(ids) if record is not None}
+
     def contains(self, ids: Sequence[str]) -> set[str]:
-        """Which of these ids are there. Override it where that is cheaper than `get`."""
-        return {record.id for record in self.get(ids) if record is not None}
+        """Which of these ids are there."""
+        return set(self.timestamps(ids))
+
+    def ids(self, prefix: str = "") -> Iterator[str]:
+        """All ids that begin so, each once, in an order of the backend's own.
+
+        A closed backend refuses at the call, not at the first id. Override it where that is cheaper than
+        `scan`.
+        """
+        return (record.id for record in self.scan() if record.id.startswith(prefix))
 
     def compact(self) -> None:
         """Give back the space of records that were deleted or replaced.

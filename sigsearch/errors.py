@@ -6,6 +6,7 @@
     ├── InputError (also a ValueError)    an argument: a cutoff, a limit, an id, a filter
     │   └── MetadataError                 metadata that is not JSON
     ├── ImageError                        a picture that cannot be read
+    ├── WorkerError                       processes to decode in cannot be started
     ├── ConfigError                       a configuration file, an environment variable
     ├── PluginError                       finding and loading backends
     │   ├── UnknownBackendError           no backend for the scheme of a location
@@ -57,6 +58,10 @@ class ImageError(SigsearchError):
 
     def __str__(self) -> str:
         return f"cannot read {self.source}: {self.reason}"
+
+
+class WorkerError(SigsearchError):
+    """Processes to decode pictures in cannot be started."""
 
 
 class ConfigError(SigsearchError):

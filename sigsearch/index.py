@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from sigsearch import config, plugins, signatures
+from sigsearch.adding import Journal, OnConflict, Pipeline, draft_of, look_for_vanished, ready_record
 from sigsearch.backend import Backend, Capability, Known, Outcome
 from sigsearch.bounds import CUTOFF, EFFORT, LIMIT, check_cutoff, check_effort, check_limit
 from sigsearch.errors import (
     ClosedError,
-    ImageError,
     InputError,
     RecordExistsError,
     RecordNotFoundError,
@@ -29,26 +28,23 @@ from sigsearch.errors import (
     StorageError,
 )
 from sigsearch.filters import Filter, as_filter
+from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.orientations import ORIENTATIONS
+from sigsearch.progress import Meter
 from sigsearch.records import (
     AddReport,
     Explanation,
-    Failure,
     Item,
     Match,
     Problem,
     Record,
-    View,
     check_id,
-    check_metadata,
     now,
 )
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
-from sigsearch.sources import describe, expand, is_one, known_id, path_of, ready_signatures
+from sigsearch.sources import Place, describe, expand, is_one, known_id
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sigsearch.images import ImageLike
     from sigsearch.progress import Advance
     from sigsearch.signatures import Signature
@@ -56,12 +52,9 @@ if TYPE_CHECKING:
 
     Where: TypeAlias = Filter | Mapping[str, Any] | None
 
-OnConflict: TypeAlias = Literal["error", "skip", "replace"]
+Vanished: TypeAlias = Literal["ignore", "report", "prune"]
 
-ADD_BATCH = 64
-"""Pictures read and then stored together: what an interruption costs at most."""
-READY_BATCH = 4096
-"""Ready signatures stored together: they need no reading, so to repeat them costs next to nothing."""
+DELETE_BATCH = 4096
 SEARCH_BATCH = 64
 
 T = TypeVar("T")
@@ -76,6 +69,7 @@ def open(
     *,
     scheme: Scheme | None = None,
     create: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
     **options: Any,
 ) -> Index:
     """Open an index, creating it if it does not exist.
@@ -90,6 +84,8 @@ def open(
         default scheme, with whatever words the index finds them by.
     create : bool
         If False, an index that does not exist is an error.
+    limits : Limits
+        What the pictures that are added or searched for may cost to read, and where they may come from.
     **options
         Settings of the backend.
 
@@ -113,6 +109,8 @@ def open(
         raise InputError(f"wanted a path or a location such as 'memory://', found {location!r}")
     if scheme is not None and not isinstance(scheme, Scheme):
         raise InputError(f"wanted a Scheme, found {scheme!r}")
+    if not isinstance(limits, Limits):
+        raise InputError(f"wanted Limits, found {limits!r}")
     location = os.fspath(location)
     backend_class = plugins.discover().load(plugins.location_scheme(location))
     backend = backend_class.open(
@@ -124,14 +122,15 @@ def open(
     except SigsearchError:
         backend.close()
         raise
-    return Index(backend, shown)
+    return Index(backend, shown, limits)
 
 
 class Index:
     """Pictures and the search for their copies. Made by `sigsearch.open`; several threads may share it."""
 
-    def __init__(self, backend: Backend, location: str) -> None:
+    def __init__(self, backend: Backend, location: str, limits: Limits = DEFAULT_LIMITS) -> None:
         self.location = location
+        self.limits = limits
         self._scheme = backend.scheme
         self._open_backend: Backend | None = backend
 
@@ -194,8 +193,8 @@ class Index:
             An int8 array of shape (648,) is taken as its signature.
         id, path, metadata, signature
             See `Item`; with an Item they take the place of its own.
-        on_conflict : 'error', 'skip' or 'replace'
-            What to do if the id is there already.
+        on_conflict : 'error', 'skip', 'update' or 'replace'
+            What to do if the id is there already; 'update' replaces it if its file has changed since.
 
         Returns
         -------
@@ -218,7 +217,7 @@ class Index:
         if isinstance(source, Record) and signature is not None:
             raise InputError("wanted a Record or a signature, found both")
         source = replace(source, **{name: value for name, value in given.items() if value is not None})
-        record = self._make_record(source, known_id(source), self._as_signature, now())
+        record = self._make_record(source)
         [outcome] = backend.add([record], replace=on_conflict == "replace")
         if outcome is Outcome.KEPT and on_conflict == "error":
             raise RecordExistsError([record.id])
@@ -231,151 +230,95 @@ class Index:
         on_conflict: OnConflict = "skip",
         progress: bool = False,
         on_advance: Advance | None = None,
+        workers: int | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        retry_failed: bool = False,
+        vanished: Vanished = "ignore",
     ) -> AddReport:
         """Add many pictures; one that cannot be read does not stop the others.
+
+        Pictures that are encoded are decoded in processes of their own, as many as there are processors. One
+        that crashes its decoder, takes longer than `Limits.seconds` or more memory than `Limits.memory` is a
+        failure like others.
 
         Parameters
         ----------
         sources : iterable of paths, pictures, Items or Records, or one path
-            A folder stands for all the pictures in it and below. With 'skip', pictures whose id is
-            there are not read again, so an interrupted call can simply be repeated.
-        on_conflict : 'skip', 'replace' or 'error'
-            What to do with a picture whose id is there already; 'error' counts it as a failure.
+            A folder stands for all the pictures in it and below, an archive (zip, tar) for those in it, a
+            pattern such as ``photos/**/*.jpg`` for what it matches, an address that ends with ``/`` in an
+            object store (``s3://bucket/photos/``) for those below it.
+        on_conflict : 'skip', 'update', 'replace' or 'error'
+            What to do with a picture whose id is there already. With 'skip' it is not read again, so an
+            interrupted call can simply be repeated; with 'update' it is if its file has changed since it was
+            added, and keeps its metadata if none are given; 'error' counts it as a failure.
         progress : bool
-            Show a progress bar, if standard error is a terminal.
+            Show a progress bar, if standard error is a terminal, else a line every ten seconds.
         on_advance : callable, optional
-            Called after each batch that was stored.
+            Called after each step with the report so far and how many sources it covers.
+        workers : int, optional
+            Processes that decode; 0 decodes in this one, where nothing holds a decoder to its limits.
+        journal : path, optional
+            A file of failures, one JSON object a line with ``source``, ``reason``, ``stamp`` and ``time``,
+            which is kept from call to call. What stands there and has not changed is not read again, but
+            reported as it was.
+        retry_failed : bool
+            Read again what stands in the journal.
+        vanished : 'ignore', 'report' or 'prune'
+            Whether to look for records of these folders and archives whose file is no longer there, and to
+            delete them. Where no picture is found at all, none is deleted: the disk may not be mounted.
 
         Returns
         -------
         AddReport
+
+        Raises
+        ------
+        WorkerError
+            The processes cannot be started.
         """
         _check_on_conflict(on_conflict)
+        if workers is not None and (type(workers) is not int or workers < 0):
+            raise InputError(f"wanted workers as a whole number from 0, found {workers!r}")
         backend = self._backend
-        report = AddReport()
-        failures: list[Failure] = []
-        done = 0
-        with _progress_bar(sources, on=progress) as (expanded, bar):
-            for batch, ready in self._add_batches(expanded):
-                as_signature = self._signature_check(ready)
-                report = self._add_batch(backend, batch, as_signature, on_conflict, report, failures)
-                done += len(batch)
-                for advance in (bar, on_advance):
-                    if advance is not None:
-                        advance(report, done)
-        return replace(report, failures=tuple(failures))
+        places: list[Place] = []
+        with (
+            nullcontext() if journal is None else closing(Journal(journal)) as failures,
+            Meter("adding", "pictures", on=progress) as meter,
+        ):
+            pipeline = Pipeline(
+                backend,
+                scheme=self._scheme,
+                limits=self.limits,
+                on_conflict=on_conflict,
+                workers=workers,
+                journal=failures,
+                retry_failed=retry_failed,
+                advance=[meter.advance] if on_advance is None else [meter.advance, on_advance],
+                note=meter.note,
+            )
+            expanded: Iterable[Source] = expand(sources, self.limits, places)
+            if meter.is_bar and (is_one(sources) or isinstance(sources, Sequence)):
+                expanded = list(expanded)  # to know how many there are
+                meter.total = len(expanded)
+            report = pipeline.run(expanded)
+            if vanished != "ignore":
+                report = look_for_vanished(backend, places, report, prune=vanished == "prune")
+        return report
 
-    def _add_batches(self, sources: Iterable[Source]) -> Iterator[tuple[list[Source], list[Any]]]:
-        """Sources in order, until there are enough pictures to read or ready signatures; and the latter."""
-        batch: list[Source] = []
-        ready: list[Any] = []
-        to_read = 0
-        for source in sources:
-            batch.append(source)
-            found = ready_signatures(source, self._scheme)
-            ready += found
-            to_read += not found
-            if to_read >= ADD_BATCH or len(ready) >= READY_BATCH:
-                yield batch, ready
-                batch, ready, to_read = [], [], 0
-        if batch:
-            yield batch, ready
+    def _make_record(self, source: Item | Record) -> Record:
+        """The record of one source, which is read here."""
 
-    def _add_batch(
-        self,
-        backend: Backend,
-        batch: Sequence[Source],
-        as_signature: Callable[[Any], Signature],
-        on_conflict: OnConflict,
-        report: AddReport,
-        failures: list[Failure],
-    ) -> AddReport:
-        """Add a batch, and to the failures those in it; the report so far and this batch's together."""
-        ids = [known_id(source) for source in batch]
-        # Asked first for the pictures' sake, which then need not be read; of what is ready `add` tells.
-        to_read = [
-            id
-            for source, id in zip(batch, ids, strict=True)
-            if id and not ready_signatures(source, self._scheme)
-        ]
-        there = backend.contains(to_read) if to_read and on_conflict != "replace" else ()
-        time = now()
-        records: list[Record] = []
-        kept: list[str] = []
-        for source, id in zip(batch, ids, strict=True):
-            if id is not None and id in there:
-                kept.append(id)
-                continue
-            try:
-                records.append(self._make_record(source, id, as_signature, time))
-            except (ImageError, InputError) as error:
-                name = error.source if isinstance(error, ImageError) else describe(source)
-                reason = error.reason if isinstance(error, ImageError) else str(error)
-                failures.append(Failure(name, reason))
-        outcomes = backend.add(records, replace=on_conflict == "replace") if records else []
-        stored = [r for r, o in zip(records, outcomes, strict=True) if o is not Outcome.KEPT]
-        kept += [r.id for r, o in zip(records, outcomes, strict=True) if o is Outcome.KEPT]
-        if on_conflict == "error":
-            failures += [Failure(id, "the id is in the index already") for id in kept]
-        return AddReport(
-            added=report.added + outcomes.count(Outcome.ADDED),
-            replaced=report.replaced + outcomes.count(Outcome.REPLACED),
-            skipped=report.skipped + (len(kept) if on_conflict == "skip" else 0),
-            failures=_SoFar(failures),
-            featureless=report.featureless + _count_featureless(stored),
-        )
+        def as_signature(values: Any) -> Signature:
+            return signatures.as_signatures(values, self._scheme, ndim=1)
 
-    def _signature_check(self, ready: Iterable[Any]) -> Callable[[Any], Signature]:
-        """What checks each ready signature of a batch: those of int8 are looked at here, all in one."""
-        int8 = [signature for signature in ready if signatures.is_signature(signature, self._scheme)]
-        if not int8:
-            return self._as_signature
-        try:
-            signatures.as_signatures(np.concatenate(int8).reshape(len(int8), -1), self._scheme)
-        except InputError:
-            return self._as_signature  # one by one, to say which is wrong
-        # By identity, for to look at each again would take as long; the arrays are kept, so no other has it.
-        checked = {id(signature): signature for signature in int8}
-        return lambda values: (
-            np.ascontiguousarray(values) if id(values) in checked else self._as_signature(values)
-        )
-
-    def _as_signature(self, values: Any) -> Signature:
-        return signatures.as_signatures(values, self._scheme, ndim=1)
-
-    def _make_record(
-        self, source: Source, id: str | None, as_signature: Callable[[Any], Signature], time: datetime
-    ) -> Record:
-        """The record of a source whose `known_id` is this."""
+        id = known_id(source)
         if isinstance(source, Record):
-            if not source.views:
-                raise InputError(f"wanted a record with at least one view, found none in {source.id!r}")
-            views = tuple(View(as_signature(view.signature), view.box) for view in source.views)
-            id = id or check_id(source.id)
-            return Record(id, views, source.path, check_metadata(source.metadata), source.timestamp)
-        item = source if isinstance(source, Item) else Item(image=source)
-        metadata = check_metadata(item.metadata)
-        if item.id is not None and id is None:
-            check_id(item.id)  # says what is wrong with it
-        if item.path is not None and not isinstance(item.path, str):
-            raise InputError(f"wanted a path that is a string, found {item.path!r}")
-        if item.signature is not None:
-            if item.image is not None:
-                raise InputError("wanted an image or a signature, found both")
-            signature = as_signature(item.signature)
-        elif item.image is None:
-            raise InputError("wanted an image or a signature, found neither")
-        elif signatures.is_signature(item.image, self._scheme):
-            signature = as_signature(item.image)
-        else:
-            signature = signatures.compute_signature(item.image, scheme=self._scheme)
-        path = path_of(item)
-        id = id or "signature:" + hashlib.sha256(signature.tobytes()).hexdigest()
-        try:
-            (path or "").encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"the path {path!r} is not valid Unicode; give an id and a path") from error
-        return Record(id, (View(signature),), path, metadata, time)
+            return ready_record(source, id, as_signature)
+        draft = draft_of(source, id, now())
+        if source.signature is not None:
+            return draft.record(as_signature(source.signature))
+        image: Any = source.image
+        return draft.record(signatures.compute_signature(image, scheme=self._scheme, limits=self.limits))
 
     def delete(self, ids: str | Iterable[str]) -> int:
         """Delete records by id; ids that are not there are passed over.
@@ -399,7 +342,7 @@ class Index:
         if wanted is None:
             raise InputError("wanted a filter of what to delete, found None; And() is true of all records")
         backend = self._backend
-        doomed = _batches((record.id for record in backend.scan(wanted)), READY_BATCH)
+        doomed = _batches((record.id for record in backend.scan(wanted)), DELETE_BATCH)
         return sum(backend.delete(ids) for ids in doomed)
 
     # Getting out
@@ -555,9 +498,9 @@ class Index:
     def _query(self, image: ImageLike, all_orientations: bool) -> npt.NDArray[np.int8]:
         """The signatures to search for: (1, 648), (16, 648), or (0, 648) for want of features."""
         if all_orientations:
-            query = signatures.compute_orientations(image, scheme=self._scheme)
+            query = signatures.compute_orientations(image, scheme=self._scheme, limits=self.limits)
         else:
-            query = signatures.compute_signature(image, scheme=self._scheme)[np.newaxis]
+            query = signatures.compute_signature(image, scheme=self._scheme, limits=self.limits)[np.newaxis]
         if query.any():
             return query
         warnings.warn(
@@ -630,9 +573,9 @@ class Index:
                 f"no record {id!r} in the index at {self.location}; 'sigsearch list' shows the ids"
             )
         if signatures.is_signature(image, self._scheme) and not all_orientations:
-            queries = signatures.compute_signature(image, scheme=self._scheme)[np.newaxis]
+            queries = signatures.compute_signature(image, scheme=self._scheme, limits=self.limits)[np.newaxis]
         else:
-            queries = signatures.compute_orientations(image, scheme=self._scheme)
+            queries = signatures.compute_orientations(image, scheme=self._scheme, limits=self.limits)
         searched = queries if all_orientations else queries[:1]
         matches: list[Match] = []
         if searched.any():
@@ -715,45 +658,9 @@ def _make_folder(folder: Path) -> None:
 
 
 def _check_on_conflict(on_conflict: str) -> str:
-    if on_conflict not in ("error", "skip", "replace"):
-        raise InputError(f"wanted on_conflict 'error', 'skip' or 'replace', found {on_conflict!r}")
+    if on_conflict not in ("error", "skip", "replace", "update"):
+        raise InputError(f"wanted on_conflict 'error', 'skip', 'update' or 'replace', found {on_conflict!r}")
     return on_conflict
-
-
-class _SoFar(Sequence[Failure]):
-    """The failures that a growing list has now; a copy of them for each batch would cost their square."""
-
-    def __init__(self, failures: list[Failure]) -> None:
-        self._failures = failures
-        self._places = range(len(failures))
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @overload
-    def __getitem__(self, where: int) -> Failure: ...
-    @overload
-    def __getitem__(self, where: slice) -> Sequence[Failure]: ...
-    def __getitem__(self, where: int | slice) -> Failure | Sequence[Failure]:
-        if isinstance(where, slice):
-            return tuple(self._failures[place] for place in self._places[where])
-        return self._failures[self._places[where]]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and tuple(self) == tuple(other)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return repr(tuple(self))
-
-
-def _count_featureless(records: Sequence[Record]) -> int:
-    """How many have no features. A look at all signatures in one leaves few to be asked one by one."""
-    if not records:
-        return 0
-    first = np.concatenate([record.views[0].signature for record in records]).reshape(len(records), -1)
-    return sum(records[i].featureless for i in np.flatnonzero(~first.any(axis=1)).tolist())
 
 
 def _ids(ids: str | Iterable[str]) -> list[str]:
@@ -766,21 +673,3 @@ def _batches(sources: Iterable[T], size: int) -> Iterator[list[T]]:
     sources = iter(sources)
     while batch := list(islice(sources, size)):
         yield batch
-
-
-@contextmanager
-def _progress_bar(
-    sources: Iterable[Source] | Source, *, on: bool
-) -> Iterator[tuple[Iterable[Source], Advance | None]]:
-    """The sources, expanded, and what to tell of the progress."""
-    expanded: Iterable[Source] = expand(sources)
-    if on:
-        from sigsearch.progress import adding_bar
-
-        if is_one(sources) or isinstance(sources, Sequence):
-            expanded = list(expanded)  # to know how many there are
-        total = len(expanded) if isinstance(expanded, list) else None
-        with adding_bar(total) as advance:
-            yield expanded, advance
-    else:
-        yield expanded, None

@@ -20,6 +20,9 @@ class Limits:
         Width times height, told before it is decoded. The default is Pillow's own.
     bytes : int
         Of the file, the archive's member, or what a server sends.
+    memory : int
+        Bytes that a process of `Index.add_many` that decodes may have in all, where the system can hold it
+        to that (Linux).
     redirects : int
         That are followed from one address to another.
     private_addresses : bool
@@ -37,6 +40,7 @@ class Limits:
     seconds: float = 60.0
     pixels: int = 178_956_970
     bytes: int = 2**28
+    memory: int = 2**31
     redirects: int = 5
     private_addresses: bool = False
     file_urls: bool = False
@@ -46,6 +50,7 @@ class Limits:
             ("seconds", (int, float), 0),
             ("pixels", (int,), 0),
             ("bytes", (int,), 0),
+            ("memory", (int,), 0),
             ("redirects", (int,), -1),
         ):
             value = getattr(self, name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from random import Random
@@ -15,6 +14,7 @@ from sigsearch import plugins
 from sigsearch.backend import Capability
 from sigsearch.bounds import CUTOFF, LIMIT
 from sigsearch.errors import InputError, StorageError
+from sigsearch.progress import Meter
 from sigsearch.records import Failure, Problem
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 
@@ -140,7 +140,7 @@ def migrate(
         What to do with a damaged record: leave it out; raise StorageError; or copy it if its signature is
         whole and only that is lost by which it is found.
     progress : bool
-        Show a progress bar, if standard error is a terminal.
+        Show a progress bar, if standard error is a terminal, else a line every ten seconds.
     on_advance : callable, optional
         Called with the report so far after each batch that was stored or passed over.
     sample : int
@@ -160,12 +160,13 @@ def migrate(
     _check_two(source, target)
     before = target.count()
     run = _Run(target, on_damage, _Sample(sample))
-    with _progress_bar(source, on=progress) as bar:
+    with Meter("copying", "records", on=progress, total=source.count() if progress else None) as meter:
 
         def tell() -> None:
-            for advance in (bar, on_advance):
-                if advance is not None:
-                    advance(run.report())
+            report = run.report()
+            meter.update(report.read, report.left_out)
+            if on_advance is not None:
+                on_advance(report)
 
         def known(ids: Sequence[str]) -> set[str]:
             there = run.known(ids)
@@ -378,14 +379,3 @@ def _place(index: Index) -> str:
 def _batches(found: Iterator[Record | Problem]) -> Iterator[list[Record | Problem]]:
     while batch := list(islice(found, BATCH)):
         yield batch
-
-
-@contextmanager
-def _progress_bar(source: Index, *, on: bool) -> Iterator[Progress | None]:
-    if not on:
-        yield None
-        return
-    from sigsearch.progress import progress_bar
-
-    with progress_bar(source.count(), "copying", "records") as advance:
-        yield advance and (lambda report: advance(report.read, report.left_out))

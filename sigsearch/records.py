@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -235,6 +235,14 @@ class AddReport:
         Pictures that could not be added; all the others were. A tuple in the report that is returned.
     featureless : int
         Of those added or replaced, how many have no features and will match nothing.
+    failed_before : int
+        Of the failures, how many stood in the journal and were not tried again.
+    vanished : sequence of str
+        Ids of records whose file is no longer there, if that was asked for.
+    pruned : int
+        How many of these were deleted.
+    seconds : float
+        How long it took.
     """
 
     added: int = 0
@@ -242,6 +250,10 @@ class AddReport:
     skipped: int = 0
     failures: Sequence[Failure] = ()
     featureless: int = 0
+    failed_before: int = 0
+    vanished: Sequence[str] = ()
+    pruned: int = 0
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

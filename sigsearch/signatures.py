@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from sigsearch import images
 from sigsearch.errors import InputError
+from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 from sigsearch.words import word_positions
 
@@ -21,7 +22,9 @@ Signature = npt.NDArray[np.int8]
 """``(648,)`` int8 in -2 to 2, in the default scheme."""
 
 
-def compute_signature(image: ImageLike, *, scheme: Scheme = DEFAULT_SCHEME) -> Signature:
+def compute_signature(
+    image: ImageLike, *, scheme: Scheme = DEFAULT_SCHEME, limits: Limits = DEFAULT_LIMITS
+) -> Signature:
     """The signature of a picture.
 
     Parameters
@@ -30,6 +33,8 @@ def compute_signature(image: ImageLike, *, scheme: Scheme = DEFAULT_SCHEME) -> S
         See `sigsearch.images.read_pixels`. An int8 array of a signature's shape is a signature.
     scheme : Scheme
         The parameters.
+    limits : Limits
+        What it may cost to read, and where it may come from.
 
     Returns
     -------
@@ -50,11 +55,13 @@ def compute_signature(image: ImageLike, *, scheme: Scheme = DEFAULT_SCHEME) -> S
     """
     if is_signature(image, scheme):
         return as_signatures(image, scheme, ndim=1)
-    signature: Signature = _from_pixels(images.read_pixels(image), scheme, turned=False)[0]
+    signature: Signature = _from_pixels(images.read_pixels(image, limits=limits), scheme, turned=False)[0]
     return signature
 
 
-def compute_orientations(image: ImageLike, *, scheme: Scheme = DEFAULT_SCHEME) -> npt.NDArray[np.int8]:
+def compute_orientations(
+    image: ImageLike, *, scheme: Scheme = DEFAULT_SCHEME, limits: Limits = DEFAULT_LIMITS
+) -> npt.NDArray[np.int8]:
     """The signatures of a picture in its 16 orientations, from one decoding.
 
     Returns
@@ -72,7 +79,7 @@ def compute_orientations(image: ImageLike, *, scheme: Scheme = DEFAULT_SCHEME) -
     """
     if is_signature(image, scheme):
         raise InputError("all orientations can be had of a picture, not of a signature: pass the picture")
-    return _from_pixels(images.read_pixels(image), scheme, turned=True)
+    return _from_pixels(images.read_pixels(image, limits=limits), scheme, turned=True)
 
 
 def encode_words(signatures: npt.ArrayLike, *, scheme: Scheme = DEFAULT_SCHEME) -> npt.NDArray[np.int64]:
@@ -136,10 +143,18 @@ def distances(
     return found
 
 
-def compare(image_a: ImageLike, image_b: ImageLike, *, scheme: Scheme = DEFAULT_SCHEME) -> float:
+def compare(
+    image_a: ImageLike,
+    image_b: ImageLike,
+    *,
+    scheme: Scheme = DEFAULT_SCHEME,
+    limits: Limits = DEFAULT_LIMITS,
+) -> float:
     """The distance between two pictures, each anything that `compute_signature` takes."""
     return distance(
-        compute_signature(image_a, scheme=scheme), compute_signature(image_b, scheme=scheme), scheme=scheme
+        compute_signature(image_a, scheme=scheme, limits=limits),
+        compute_signature(image_b, scheme=scheme, limits=limits),
+        scheme=scheme,
     )
 
 

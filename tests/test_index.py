@@ -123,7 +123,11 @@ def test_a_ready_signature_needs_no_picture(index):
         ({"id": 3}, InputError, "an id that is a string, found 3"),
         ({"id": "\ud800"}, InputError, "not valid Unicode"),
         ({"path": 3}, InputError, "a path that is a string, found 3"),
-        ({"on_conflict": "maybe"}, InputError, "on_conflict 'error', 'skip' or 'replace', found 'maybe'"),
+        (
+            {"on_conflict": "maybe"},
+            InputError,
+            "on_conflict 'error', .* or 'replace', found 'maybe'",
+        ),
         ({"metadata": {1: 2}}, MetadataError, "the key 1 of type int at metadata"),
         ({"metadata": {"a": [1, {2}]}}, MetadataError, r"a set at metadata\.a\[1\]"),
         ({"metadata": float("nan")}, MetadataError, "nan at metadata"),
@@ -289,8 +293,8 @@ def test_what_needs_no_reading_goes_in_by_thousands():
 @pytest.fixture
 def small_batches(monkeypatch):
     """Batches end at 2 pictures to read or 5 ready signatures."""
-    monkeypatch.setattr("sigsearch.index.ADD_BATCH", 2)
-    monkeypatch.setattr("sigsearch.index.READY_BATCH", 5)
+    monkeypatch.setattr("sigsearch.adding.pipeline.BATCH", 2)
+    monkeypatch.setattr("sigsearch.adding.pipeline.READY_BATCH", 5)
 
 
 def test_pictures_and_ready_signatures_in_turn_share_batches(index, small_batches, small_picture):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, TypeVar
 
@@ -145,10 +146,31 @@ class ElasticsearchBackend(Backend):
             records += [_sound(next(found)) if each["found"] else None for each in told]
         return records
 
-    def contains(self, ids: Sequence[str]) -> set[str]:
-        return {each["_id"] for told in self._ask(ids, source=False) for each in told if each["found"]}
+    def timestamps(self, ids: Sequence[str]) -> dict[str, datetime | None]:
+        return {
+            each["_id"]: self._timestamp(each.get("_source", {}))
+            for told in self._ask(ids, source=self._timestamp_field())
+            for each in told
+            if each["found"]
+        }
 
-    def _ask(self, ids: Sequence[str], *, source: bool) -> Iterator[Hits]:
+    def _timestamp_field(self) -> str:
+        """Where a document says when it was added."""
+        return "timestamp"
+
+    def _timestamp(self, source: Mapping[str, Any]) -> datetime | None:
+        """What it says there, if that can be read."""
+        with suppress(TypeError, ValueError):
+            return documents.timestamp_of(source)
+        return None
+
+    def ids(self, prefix: str = "") -> Iterator[str]:
+        self._see_own()
+        # The server cannot be asked for ids that begin so. To read them all costs some seconds a million.
+        pages = self._reader.pages({"query": {"match_all": {}}, "_source": False}, _MOST_HITS)
+        return (hit["_id"] for hits in pages for hit in hits if hit["_id"].startswith(prefix))
+
+    def _ask(self, ids: Sequence[str], *, source: bool | str) -> Iterator[Hits]:
         """What the server has of these ids at this moment, refreshed or not."""
         self._check_open()
         for part in _parts(ids):

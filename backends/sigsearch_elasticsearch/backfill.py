@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Mapping
-from contextlib import closing, nullcontext
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from elasticsearch.dsl.query import Bool, Exists
 
 from sigsearch.errors import ImageError
 from sigsearch.images import is_url
+from sigsearch.progress import Meter
 from sigsearch.records import AddReport, Failure
 from sigsearch_elasticsearch.errors import driver_errors, reason_of, server_error
 from sigsearch_elasticsearch.fields import ImageSignature, stored_at
@@ -58,23 +59,21 @@ class BackFill:
 
     def run(self, *, progress: bool, on_advance: Advance | None) -> AddReport:
         """Read and store all that is left."""
-        from sigsearch.progress import adding_bar
-
         report, done = AddReport(), 0
         with driver_errors(self._place):
             # What an earlier run stored a moment ago must be seen, else it would look changed by somebody.
             self._client.indices.refresh(index=self._index)
             total = self._client.count(index=self._index, query=self._left)["count"] if progress else None
             with (
-                adding_bar(total) if progress else nullcontext() as bar,
+                Meter("adding", "pictures", on=progress, total=total) as meter,
                 closing(self._batches()) as batches,
             ):
                 for hits in batches:
                     report = self._add(hits, report)
                     done += len(hits)
-                    for advance in (bar, on_advance):
-                        if advance is not None:
-                            advance(report, done)
+                    meter.advance(report, done)
+                    if on_advance is not None:
+                        on_advance(report, done)
             self._client.indices.refresh(index=self._index)
         return report
 

@@ -100,15 +100,20 @@ def _texts(hit: Mapping[str, Any]) -> list[str]:
 
 def _to_record(id: str, source: Mapping[str, Any], signatures: npt.NDArray[np.int8]) -> Record:
     boxes = [Box(*box) for box in source["boxes"]] if "boxes" in source else [WHOLE]
-    stamp = source.get("timestamp")
     text = source.get("metadata_json")
     return Record(
         id,
         tuple(View(signature, box) for signature, box in zip(signatures, boxes, strict=True)),
         source.get("path"),
         source.get("metadata") if text is None else json.loads(text),
-        datetime.fromisoformat(stamp) if stamp else None,
+        timestamp_of(source),
     )
+
+
+def timestamp_of(source: Mapping[str, Any]) -> datetime | None:
+    """When the record of a document was added."""
+    stamp = source.get("timestamp")
+    return datetime.fromisoformat(stamp) if stamp else None
 
 
 def is_searchable(metadata: Json) -> bool:

@@ -18,6 +18,7 @@ from sigsearch.errors import (
     SchemeMismatchError,
     StorageError,
 )
+from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 from sigsearch.signatures import compute_signature
 from sigsearch_elasticsearch.errors import driver_errors
@@ -120,6 +121,8 @@ class ImageSignature(Object):
         How signatures and words are made. The index keeps it, and takes documents of no other.
     doc_values : bool
         Keep the signatures in doc values too, some 80 bytes each, for ``SimilarImage(on_server=True)``.
+    limits : Limits
+        What a picture may cost to read, and where it may come from.
     """
 
     def __init__(
@@ -129,10 +132,12 @@ class ImageSignature(Object):
         *,
         scheme: Scheme = DEFAULT_SCHEME,
         doc_values: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         if not isinstance(scheme, Scheme):
             raise InputError(f"wanted a Scheme, found {scheme!r}")
         self._scheme = scheme
+        self._limits = limits
         # Without norms and positions, as keywords are by default. The words stay in _source, unlike in an
         # index of sigsearch's own: an update of another field, or a reindex, makes the document anew from
         # its _source, and a picture whose words were not there would never be found again.
@@ -153,7 +158,7 @@ class ImageSignature(Object):
         ImageError
             It cannot be read; names the picture and says why.
         """
-        signatures = compute_signature(image, scheme=self._scheme)[None]
+        signatures = compute_signature(image, scheme=self._scheme, limits=self._limits)[None]
         [words], [packed] = tokens_of(signatures, self._scheme), pack(signatures, self._scheme)
         return StoredSignature({"words": words or [NO_WORDS], "signature": packed}, self._scheme)
 
@@ -213,6 +218,7 @@ class ImageSignature(Object):
         *,
         scheme: Scheme = DEFAULT_SCHEME,
         doc_values: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
         root: str | os.PathLike[str] | None = None,
         query: Query | None = None,
         progress: bool = False,
@@ -226,7 +232,7 @@ class ImageSignature(Object):
 
         Parameters
         ----------
-        client, index, field, scheme, doc_values
+        client, index, field, scheme, doc_values, limits
             See `add_to_mapping`. All documents of the indexes are looked at.
         source_field : str
             The field with the path or URL of the picture, or a list of them. It must be searchable.
@@ -254,7 +260,9 @@ class ImageSignature(Object):
         from sigsearch_elasticsearch.backfill import BackFill
 
         cls.add_to_mapping(client, index, field, scheme=scheme, doc_values=doc_values)
-        fill = BackFill(client, index, field, source_field, cls(scheme=scheme), root=root, query=query)
+        fill = BackFill(
+            client, index, field, source_field, cls(scheme=scheme, limits=limits), root=root, query=query
+        )
         return fill.run(progress=progress, on_advance=on_advance)
 
     # What elasticsearch-dsl asks of a field

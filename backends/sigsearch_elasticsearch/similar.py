@@ -20,6 +20,7 @@ from sigsearch.bounds import CUTOFF, EFFORT, check_cutoff, check_effort
 from sigsearch.errors import InputError
 from sigsearch.images import describe
 from sigsearch.index import FeaturelessWarning
+from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.orientations import ORIENTATIONS
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 from sigsearch.signatures import compute_orientations, compute_signature, distances
@@ -69,6 +70,8 @@ class SimilarImage(Query):
     on_server : bool
         The server computes the exact distances and finds matches only; the score is ``1 - distance``. It
         needs scripts in Painless, and a field with ``doc_values=True``.
+    limits : Limits
+        What the picture may cost to read, and where it may come from.
     scheme : Scheme, optional
         That of the field. Default: as ``Product.picture`` has it, else the default scheme.
     boost, _name
@@ -99,6 +102,7 @@ class SimilarImage(Query):
         min_word_matches: int = 1,
         effort: int = EFFORT,
         on_server: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
         scheme: Scheme | None = None,
         boost: float | DefaultType = DEFAULT,
         _name: str | DefaultType = DEFAULT,
@@ -114,9 +118,9 @@ class SimilarImage(Query):
         self._cutoff = cutoff
         self._shown = describe(image)
         if all_orientations:
-            self._signatures = compute_orientations(image, scheme=self._scheme)
+            self._signatures = compute_orientations(image, scheme=self._scheme, limits=limits)
         else:
-            self._signatures = compute_signature(image, scheme=self._scheme)[np.newaxis]
+            self._signatures = compute_signature(image, scheme=self._scheme, limits=limits)[np.newaxis]
         if not self._signatures.any():
             warnings.warn(
                 f"{self._shown} has no features, so it matches nothing", FeaturelessWarning, stacklevel=2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -24,7 +24,7 @@ from sigsearch.filters import Filter
 from sigsearch.records import Candidate, Problem, Record
 from sigsearch.scheme import IMAGE_MATCH_SCHEME, Scheme
 from sigsearch_image_match.documents import Codec, metadata_of
-from sigsearch_image_match.layout import APART, APART_MAPPING, FORMAT_VERSION, METADATA, prepare
+from sigsearch_image_match.layout import APART, APART_MAPPING, FORMAT_VERSION, METADATA, TIMESTAMP, prepare
 from sigsearch_image_match.narrowing import narrowed
 from sigsearch_image_match.searching import CANDIDATES, DEPTH, MOST_CANDIDATES, Searcher, Wanted
 
@@ -95,6 +95,12 @@ class ImageMatchBackend(ElasticsearchBackend):
         self._keeps_apart = True
 
     # Getting out
+
+    def _timestamp_field(self) -> str:
+        return f"{self._codec.layout.prefix}{TIMESTAMP}"
+
+    def _timestamp(self, source: Mapping[str, Any]) -> datetime | None:
+        return self._codec.timestamp_of({"_source": source})
 
     def _records(self, hits: Hits) -> Iterator[Record | StorageError]:
         return self._codec.to_records(hits)

@@ -175,6 +175,10 @@ class Codec:
             reason = f"the record {record.id!r}: {'; '.join(reasons)}"
             yield Problem(record.id, reason, record) if reasons else record
 
+    def timestamp_of(self, hit: Mapping[str, Any]) -> datetime | None:
+        """When the record of a document was added, if that can be told."""
+        return _time(self.layout.fields_of(hit).get(TIMESTAMP), self.zone)
+
     def _wrong_words(self, hit: Mapping[str, Any], words: Sequence[int]) -> Iterator[str]:
         fields = self.layout.fields_of(hit)
         if words_of(fields, len(words)) == words and f"{WORD}{len(words)}" not in fields:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sigsearch.errors import ImageError, InputError
 from sigsearch.images import LUMA, WHITE, read_pixels
+from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.scheme import IMAGE_MATCH_SCHEME, Scheme
 from sigsearch.signatures import compute_orientations, compute_signature
 
@@ -54,6 +55,8 @@ class ImageSignature:
         identical_tolerance: float = 2 / 255,
         n_levels: int = 2,
         fix_ratio: bool = False,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         for name, given, served in (
             ("P", P, None),
@@ -75,6 +78,7 @@ class ImageSignature:
             tolerance=round(tolerance),
             levels=n_levels,
         ).with_words_of(IMAGE_MATCH_SCHEME)
+        self.limits = limits
         self.n = n
         self.crop_percentiles = crop_percentiles
         self.identical_tolerance = identical_tolerance
@@ -97,14 +101,16 @@ class ImageSignature:
             The picture cannot be read.
         """
         try:
-            return compute_signature(_source(path_or_image, bytestream), scheme=self.scheme)
+            source = _source(path_or_image, bytestream)
+            return compute_signature(source, scheme=self.scheme, limits=self.limits)
         except ImageError as error:
             raise CorruptImageError(error.source, error.reason) from error
 
     def orientations(self, path_or_image: ImageLike, bytestream: bool = False) -> npt.NDArray[np.int8]:
         """The signatures of a picture in its 16 orientations, shape (16, 648); not one of image-match's."""
         try:
-            return compute_orientations(_source(path_or_image, bytestream), scheme=self.scheme)
+            source = _source(path_or_image, bytestream)
+            return compute_orientations(source, scheme=self.scheme, limits=self.limits)
         except ImageError as error:
             raise CorruptImageError(error.source, error.reason) from error
 

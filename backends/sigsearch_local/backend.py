@@ -8,8 +8,9 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, ClassVar
@@ -192,9 +193,28 @@ class LocalBackend(Backend):
             found = {record.id: record for record in _records(snapshot, rows)}
         return [found.get(id) for id in ids]
 
-    def contains(self, ids: Sequence[str]) -> set[str]:
+    def timestamps(self, ids: Sequence[str]) -> dict[str, datetime | None]:
         with self._connection() as database:
-            return set(_numbers(database, ids))
+            found = _select(database, "SELECT id, timestamp FROM records WHERE id IN ({})", ids)
+            return {id: _when(stamp) for id, stamp in found}
+
+    def ids(self, prefix: str = "") -> Iterator[str]:
+        self._check_open()  # now, not at the first id
+        return self._ids(prefix)
+
+    def _ids(self, prefix: str) -> Iterator[str]:
+        # In steps, as a scan. Ids are in the order of their bytes, so those that begin alike stand together.
+        last, query = prefix, f"SELECT id FROM records WHERE id >= ? ORDER BY id LIMIT {_CHUNK}"
+        while True:
+            with self._connection() as database:
+                ids = [id for (id,) in database.execute(query, (last,))]
+            for id in ids:
+                if not id.startswith(prefix):
+                    return
+                yield id
+            if len(ids) < _CHUNK:
+                return
+            last, query = ids[-1], f"SELECT id FROM records WHERE id > ? ORDER BY id LIMIT {_CHUNK}"
 
     def count(self, where: Filter | None = None) -> int:
         with self._connection() as database:
@@ -558,6 +578,13 @@ def _views(record: Record, places: list[int]) -> list[Any] | None:
     if len(record.views) == 1 and record.views[0].box == WHOLE:
         return None
     return [[place, view.box] for place, view in zip(places, record.views, strict=True)]
+
+
+def _when(timestamp: int | str | None) -> datetime | None:
+    """A timestamp, if it can be read; who reads the record is told if not."""
+    with suppress(TypeError, ValueError, OverflowError):
+        return catalogue.when(timestamp)
+    return None
 
 
 def _numbers(database: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:

@@ -117,12 +117,17 @@ class Row(NamedTuple):
 
     def when(self) -> datetime | None:
         """The timestamp."""
-        if isinstance(self.timestamp, int):
-            return _EPOCH + timedelta(microseconds=self.timestamp)
-        return datetime.fromisoformat(self.timestamp) if self.timestamp else None
+        return when(self.timestamp)
 
 
 COLUMNS: Final = ", ".join(Row._fields)
+
+
+def when(timestamp: int | str | None) -> datetime | None:
+    """A timestamp as the catalogue has it."""
+    if isinstance(timestamp, int):
+        return _EPOCH + timedelta(microseconds=timestamp)
+    return datetime.fromisoformat(timestamp) if timestamp else None
 
 
 @dataclass(frozen=True, slots=True)

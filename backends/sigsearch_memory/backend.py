@@ -22,7 +22,9 @@ from sigsearch.signatures import distances
 class MemoryBackend(Backend):
     """An index of its own for each call of open, whatever the location; close empties it."""
 
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.EXACT, Capability.VIEWS})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.EXACT, Capability.VIEWS, Capability.ORDERED}
+    )
 
     def __init__(self, scheme: Scheme) -> None:
         self._scheme = scheme
@@ -66,6 +68,9 @@ class MemoryBackend(Backend):
     def get(self, ids: Sequence[str]) -> list[Record | None]:
         stored = self._records
         return [deepcopy(stored.get(id)) for id in ids]
+
+    def ids(self, prefix: str = "") -> Iterator[str]:
+        return (id for id in list(self._records) if id.startswith(prefix))
 
     def count(self, where: Filter | None = None) -> int:
         return len(self._chosen(where))

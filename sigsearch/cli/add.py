@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 import sigsearch
-from sigsearch.cli.options import Json, Location, load_kernels
+from sigsearch.cli.options import AllowFileUrls, AllowPrivate, Json, Location, MaxPixels, Seconds
 from sigsearch.cli.output import Interrupted, complain, say, say_json
+from sigsearch.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
+    from sigsearch.index import Index
     from sigsearch.records import AddReport, Item
+
+_PAUSE: Final = 0.2
+"""Seconds without a line on standard input after which what was listed so far is seen to."""
+_SHOWN: Final = 50
+"""Failures that are told one by one, if there is a journal that has them all."""
 
 
 def add(
+    context: typer.Context,
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="PATH",
-            help="Files, folders with all below them, URLs; - reads paths from standard input, one a line.",
+            help="Files, folders with all below them, zip and tar archives, patterns ('**/*.jpg'), URLs; "
+            "- reads such from standard input, one a line.",
         ),
-    ],
+    ] = None,
     index: Location = None,
     metadata: Annotated[
         str | None, typer.Option(metavar="JSON", help="Metadata kept with each of the pictures.")
@@ -34,22 +46,63 @@ def add(
     replace: Annotated[
         bool, typer.Option("--replace", help="Read pictures again that are there already.")
     ] = False,
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Delete the records of pictures that are gone from these folders."),
+    ] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Try pictures again that could not be added before; without PATH, only these.",
+        ),
+    ] = False,
+    journal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to keep what could not be added and why, as JSON lines; - for nowhere. "
+            "Default: beside the index, or in your state folder.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Processes that decode. Default: one for each processor."),
+    ] = None,
+    seconds: Seconds = DEFAULT_LIMITS.seconds,
+    max_pixels: MaxPixels = DEFAULT_LIMITS.pixels,
+    allow_private: AllowPrivate = False,
+    allow_file_urls: AllowFileUrls = False,
     as_json: Json = False,
 ) -> int:
     """Add pictures to an index, which is made if it does not exist.
 
-    Pictures that are there already are skipped, so an interrupted command can simply be repeated.
+    Pictures that are there already are passed over, unless their file has changed; so are those that could
+    not be read before. An interrupted command can simply be repeated, and goes on where it was.
 
     Exit status: 0, or 2 if a picture could not be added; all others were.
     """
     given = None if metadata is None else _parse_metadata(metadata)
-    load_kernels()
-    with sigsearch.open(index) as opened:
-        items: Iterable[Item] = _items(paths, given)
-        if "-" not in paths:
-            items = list(items)  # the progress bar then knows how many there are
+    if not paths and not retry_failed:
+        context.fail("missing argument 'PATH', or --retry-failed")
+    limits = Limits(
+        seconds=seconds,
+        pixels=max_pixels,
+        private_addresses=allow_private,
+        file_urls=allow_file_urls,
+    )
+    with sigsearch.open(index, limits=limits) as opened:
+        kept_in = _journal_of(opened) if journal is None else None if journal == "-" else journal
         try:
-            report = opened.add_many(items, on_conflict="replace" if replace else "skip", progress=True)
+            report = opened.add_many(
+                _sources(paths, given, kept_in),
+                on_conflict="replace" if replace else "update",
+                progress=True,
+                workers=workers,
+                journal=kept_in,
+                retry_failed=retry_failed,
+                vanished="prune" if prune else "report" if _is_quick(opened) else "ignore",
+            )
         except KeyboardInterrupt as error:
             hint = "" if replace else ", the same command goes on where it stopped"
             raise Interrupted(f"what was added is kept{hint}") from error
@@ -57,8 +110,7 @@ def add(
         say_json(asdict(report))
     else:
         say(_summary(report))
-    for failure in report.failures:
-        complain(failure)
+    _complain_of(report, kept_in, prune=prune)
     return 2 if report.failures else 0
 
 
@@ -76,20 +128,72 @@ def _parse_metadata(text: str) -> Any:
         ) from error
 
 
-def _items(paths: Iterable[str], metadata: Any) -> Iterator[Item]:
+def _journal_of(index: Index) -> str | None:
+    """Where the failures of an index are kept: beside it, if it is a folder."""
+    from sigsearch.backend import Capability
+    from sigsearch.plugins import DEFAULT_SCHEME, location_scheme
+
+    scheme = location_scheme(index.location)
+    if scheme == DEFAULT_SCHEME:
+        return f"{index.location.rstrip(os.sep)}.failures.jsonl"
+    if Capability.DURABLE not in index.capabilities:
+        return None
+    import platformdirs
+
+    folder = platformdirs.user_state_path("sigsearch", appauthor=False, ensure_exists=True)
+    name = hashlib.sha256(index.location.encode(errors="surrogateescape")).hexdigest()[:16]
+    return str(folder / f"{scheme}-{name}.failures.jsonl")
+
+
+def _is_quick(index: Index) -> bool:
+    """Whether files that vanished are looked for without being asked."""
+    from sigsearch.backend import Capability
+
+    return Capability.ORDERED in index.capabilities
+
+
+def _sources(paths: list[str] | None, metadata: Any, journal: str | None) -> Iterable[str | Item]:
+    """What to add; a list, whose length is known, if it does not come from standard input."""
+    if not paths:
+        from sigsearch.adding import Journal
+
+        paths = [entry.source for entry in Journal(journal)] if journal is not None else []
+    return _given(paths, metadata) if "-" in paths else list(_given(paths, metadata))
+
+
+def _given(paths: Iterable[str], metadata: Any) -> Iterator[str | Item]:
     from sigsearch.records import Item
-    from sigsearch.sources import pictures_of
+    from sigsearch.sources import PAUSE
 
     for path in paths:
-        if path == "-":
-            yield from _items(_listed(), metadata)
+        if path is PAUSE:
+            yield path
+        elif path == "-":
+            yield from _given(_listed(), metadata)
         else:
-            for picture in pictures_of(path):
-                yield Item(image=picture, metadata=metadata)
+            yield path if metadata is None else Item(image=path, metadata=metadata)
 
 
-def _listed() -> Iterator[str]:
-    for line in sys.stdin.buffer:  # bytes: a path need not be valid in any encoding
+def _listed() -> Iterator[Any]:
+    """What standard input says; a pause where it has nothing to say."""
+    from sigsearch.sources import PAUSE
+
+    lines: SimpleQueue[bytes | None] = SimpleQueue()
+
+    def listen() -> None:
+        for line in sys.stdin.buffer:  # bytes: a path need not be valid in any encoding
+            lines.put(line)
+        lines.put(None)
+
+    Thread(target=listen, daemon=True).start()  # nobody who wants to leave waits for the next line
+    while True:
+        try:
+            line = lines.get(timeout=_PAUSE)
+        except Empty:
+            yield PAUSE
+            continue
+        if line is None:
+            return
         if line.strip():
             yield os.fsdecode(line.rstrip(b"\r\n"))
 
@@ -100,10 +204,32 @@ def _summary(report: AddReport) -> str:
         (report.replaced, "replaced"),
         (report.skipped, "already there"),
         (len(report.failures), "failed"),
+        (len(report.vanished) - report.pruned, "vanished"),
+        (report.pruned, "pruned"),
     ):
         if count:
             parts.append(f"{count:,} {what}")
     summary = ", ".join(parts)
     if report.featureless:
         summary += f"; {report.featureless:,} without features will match nothing"
+    read = report.added + report.replaced
+    if report.seconds >= 10.0 and read:
+        summary += f"; {report.seconds:,.0f} s, {read / report.seconds:,.0f} pictures/s"
     return summary
+
+
+def _complain_of(report: AddReport, journal: str | None, *, prune: bool) -> None:
+    """Tell what could not be added and what is gone."""
+    shown = len(report.failures) if journal is None else _SHOWN
+    for failure in report.failures[:shown]:
+        complain(failure)
+    if len(report.failures) > shown:
+        complain(f"and {len(report.failures) - shown:,} more; all of them and why are in {journal}")
+    if report.failed_before:
+        complain(f"{report.failed_before:,} of these failed before and were not tried; --retry-failed does")
+    left = len(report.vanished) - report.pruned
+    if left and not prune:
+        gone = f"{report.vanished[0]} is" if left == 1 else f"{report.vanished[0]} and {left - 1:,} more are"
+        complain(f"{gone} no longer there; --prune deletes such records")
+    elif left:
+        complain(f"{left:,} records were not deleted: no picture at all is found where they were")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -14,10 +12,7 @@ from sigsearch.cli.output import Interrupted, complain, say, say_json
 
 if TYPE_CHECKING:
     from sigsearch.index import Index
-    from sigsearch.migration import MigrationReport, Progress, Verification
-
-_EVERY = 10.0
-"""Seconds between two lines of progress where there is no terminal."""
+    from sigsearch.migration import MigrationReport, Verification
 
 
 def migrate(
@@ -65,7 +60,7 @@ def migrate(
         sigsearch.open(target, scheme=target_scheme(target, old), **of_target) as new,
     ):
         try:
-            report = migrate(old, new, on_damage=on_damage, progress=True, on_advance=_lines(old))
+            report = migrate(old, new, on_damage=on_damage, progress=True)
         except KeyboardInterrupt as error:
             raise Interrupted("what was copied is kept, the same command goes on where it stopped") from error
         sizes = _sizes(old, new)
@@ -82,22 +77,6 @@ def migrate(
     for each in (*report.damaged, *report.refused, *verification.unverified, *verification.wrong):
         complain(each)
     return 2 if verification.wrong else int(not report.ok)
-
-
-def _lines(source: Index) -> Progress | None:
-    """Progress as a line now and then, where no bar is shown."""
-    if sys.stderr.isatty():
-        return None
-    total = source.count()
-    last = time.monotonic()
-
-    def advance(report: MigrationReport) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _EVERY:
-            last = time.monotonic()
-            complain(f"{report.read:,} of {total:,} records read, {report.added:,} added")
-
-    return advance
 
 
 def _summary(report: MigrationReport) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 2.0
 """Seconds. Kernels from numba's cache are there in a tenth of it, compiling them takes some 15."""
-_NO_SETTINGS = frozenset({"location", "scheme", "create"})
+_NO_SETTINGS = frozenset({"location", "scheme", "create", "limits"})
 """What else `sigsearch.open` takes."""
 
 
@@ -68,6 +68,23 @@ Where: TypeAlias = Annotated[
         help="Only records whose metadata has museum=Louvre; also !=, <, <=, >, >=, or a bare path for "
         "any value. May be repeated: all must hold.",
     ),
+]
+Seconds: TypeAlias = Annotated[
+    float,
+    typer.Option(metavar="S", help="So long one picture may take to fetch, and again to decode."),
+]
+MaxPixels: TypeAlias = Annotated[
+    int, typer.Option(metavar="N", help="Pictures with more pixels are refused before they are decoded.")
+]
+AllowPrivate: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private",
+        help="Also fetch from addresses that are not public: this machine, the local network.",
+    ),
+]
+AllowFileUrls: TypeAlias = Annotated[
+    bool, typer.Option("--allow-file-urls", help="Also read file:// addresses.")
 ]
 Ids: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID", help="As 'sigsearch list' shows it.")]
 SomeIds: TypeAlias = Annotated[

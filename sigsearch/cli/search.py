@@ -13,6 +13,7 @@ import sigsearch
 from sigsearch.bounds import CUTOFF, EFFORT, LIMIT
 from sigsearch.cli.options import (
     AllOrientations,
+    AllowPrivate,
     Cutoff,
     Effort,
     Json,
@@ -25,6 +26,7 @@ from sigsearch.cli.options import (
 from sigsearch.cli.output import complain, say, say_json, say_rows
 from sigsearch.cli.where import parse_where
 from sigsearch.errors import ImageError
+from sigsearch.limits import Limits
 
 if TYPE_CHECKING:
     from sigsearch.records import Match
@@ -38,6 +40,7 @@ def search(
     limit: Limit = LIMIT,
     where: Where = None,
     effort: Effort = EFFORT,
+    allow_private: AllowPrivate = False,
     as_json: Json = False,
 ) -> int:
     """Find the copies of pictures in an index, the nearest first.
@@ -49,7 +52,7 @@ def search(
     """
     wanted = parse_where(where or ())
     matched = failed = False
-    with open_there(index) as opened:
+    with open_there(index, limits=Limits(private_addresses=allow_private)) as opened:
         load_kernels()
         for image in images:
             try:
@@ -100,6 +103,7 @@ def explain(
     limit: Limit = LIMIT,
     where: Where = None,
     effort: Effort = EFFORT,
+    allow_private: AllowPrivate = False,
     as_json: Json = False,
 ) -> int:
     """Say why a search finds a record or not.
@@ -109,7 +113,7 @@ def explain(
     Exit status: 0 if the search finds it, 1 if not, 2 an error.
     """
     wanted = parse_where(where or ())
-    with open_there(index) as opened:
+    with open_there(index, limits=Limits(private_addresses=allow_private)) as opened:
         load_kernels()
         found = opened.explain(
             image,
@@ -144,6 +148,7 @@ def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A file or URL.")],
     b: Annotated[str, typer.Argument(metavar="B", help="A file or URL.")],
     cutoff: Cutoff = CUTOFF,
+    allow_private: AllowPrivate = False,
     as_json: Json = False,
 ) -> int:
     """Measure the distance between two pictures, without an index.
@@ -151,7 +156,7 @@ def compare(
     Exit status: 0 if it is below the cutoff, 1 if not, 2 an error.
     """
     load_kernels()
-    distance = sigsearch.compare(a, b)
+    distance = sigsearch.compare(a, b, limits=Limits(private_addresses=allow_private))
     below = distance < cutoff
     if as_json:
         say_json({"distance": distance, "cutoff": cutoff, "below": below})

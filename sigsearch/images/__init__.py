@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from sigsearch.images.decoding import decode, from_pil, picture_endings
+from sigsearch.images.decoding import OUT_OF_MEMORY, decode, from_pil, picture_endings
 from sigsearch.images.pixels import LUMA, WHITE, Pixels, from_array
 from sigsearch.limits import DEFAULT_LIMITS, Limits
-from sigsearch.reading import describe, is_url, read_bytes
+from sigsearch.reading import Located, describe, is_url, read_bytes
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -20,11 +20,21 @@ if TYPE_CHECKING:
 
     ImageLike: TypeAlias = (
         "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] "
-        "| PIL.Image.Image | npt.NDArray[Any]"
+        "| PIL.Image.Image | npt.NDArray[Any] | Located"
     )
-    """A picture: path, URL, encoded bytes, binary file object, PIL image or array of pixels."""
+    """A picture: path, URL, encoded bytes, binary file object, PIL image, array of pixels, `Member`."""
 
-__all__ = ["LUMA", "WHITE", "Pixels", "describe", "is_url", "picture_endings", "read_pixels"]
+__all__ = [
+    "LUMA",
+    "OUT_OF_MEMORY",
+    "WHITE",
+    "Pixels",
+    "describe",
+    "is_decoded",
+    "is_url",
+    "picture_endings",
+    "read_pixels",
+]
 
 
 def read_pixels(image: ImageLike, *, limits: Limits = DEFAULT_LIMITS) -> Pixels:
@@ -51,8 +61,15 @@ def read_pixels(image: ImageLike, *, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     name = describe(image)
     if isinstance(image, np.ndarray):
         return from_array(image, name)
+    if is_decoded(image):
+        return from_pil(cast("PIL.Image.Image", image), name)
+    return decode(read_bytes(image, limits), name, limits)
+
+
+def is_decoded(image: object) -> bool:
+    """Whether it is pixels already: an array or a PIL image."""
+    if isinstance(image, (str, bytes, np.ndarray)):
+        return isinstance(image, np.ndarray)
     from PIL import Image
 
-    if isinstance(image, Image.Image):
-        return from_pil(image, name)
-    return decode(read_bytes(image, limits), name, limits)
+    return isinstance(image, Image.Image)

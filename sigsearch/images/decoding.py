@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _DEEP_MODES = frozenset({"I;16", "I;16B", "I;16L", "I", "F"})
 _ORIENTATION = 0x0112
+OUT_OF_MEMORY = "there is not enough memory to decode it"
 
 
 def picture_endings() -> frozenset[str]:
@@ -45,6 +46,8 @@ def decode(data: bytes, name: str, limits: Limits) -> Pixels:
             array = _decoded(data, kind, name, limits)
     except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(name, OUT_OF_MEMORY) from error
     except Exception as error:
         # Decoders raise whatever they please: OSError, SyntaxError, struct.error, IndexError ...
         raise ImageError(name, _reason(error)) from error
@@ -94,6 +97,8 @@ def _with_second_reader(data: bytes, name: str, limits: Limits) -> Pixels:
     """A PNG or TIFF by Pillow, or in another way where Pillow is stricter than a person's viewer."""
     try:
         return _by_pillow(data, name, limits)
+    except MemoryError:
+        raise
     except Exception as error:
         if isinstance(error, ImageError) and error.reason.startswith("it has "):
             raise  # too many pixels

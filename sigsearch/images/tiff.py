@@ -67,7 +67,7 @@ def read_tiff(data: bytes, name: str, limits: Limits, identified: bool) -> Pixel
                 return None
             array: Pixels = page.asarray(maxworkers=1)
             return _seen(array, page)
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except Exception:  # tifffile and the codecs raise whatever they please
         return None

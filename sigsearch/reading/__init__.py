@@ -8,14 +8,19 @@ import numpy as np
 
 from sigsearch.errors import ImageError
 from sigsearch.limits import Limits
-from sigsearch.reading.files import read_file
-from sigsearch.reading.urls import fetch, is_url
+from sigsearch.reading.archives import Member, member_at
+from sigsearch.reading.files import is_file_url, read_file, read_file_url
+from sigsearch.reading.located import Located
+from sigsearch.reading.remote import is_remote, read_remote
+from sigsearch.reading.urls import fetch, is_url, without_password
 
-__all__ = ["describe", "is_url", "read_bytes"]
+__all__ = ["Located", "describe", "encoded", "is_address", "is_far", "is_remote", "is_url", "read_bytes"]
 
 
 def read_bytes(image: object, limits: Limits) -> bytes:
     """The bytes of a picture that is given encoded: by its path or URL, as bytes or as a file object.
+
+    A path such as ``photos.zip!/folder/a.jpg`` is that of a picture in an archive.
 
     Raises
     ------
@@ -24,8 +29,19 @@ def read_bytes(image: object, limits: Limits) -> bytes:
     """
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
+    if isinstance(image, Located):
+        return image.read(limits)
+    if isinstance(image, str) and "://" in image:
+        if is_url(image):
+            return fetch(image, limits)
+        if is_file_url(image):
+            return read_file_url(image, limits)
+        if is_remote(image):
+            return read_remote(image, limits)
     if isinstance(image, (str, os.PathLike)):
-        return fetch(str(image), limits) if is_url(image) else read_file(image, limits)
+        path = os.fspath(image)
+        member = member_at(path) if isinstance(path, str) else None
+        return read_file(image, limits) if member is None else member.read(limits)
     if hasattr(image, "read"):
         data: object = image.read()
         if not isinstance(data, bytes):
@@ -36,8 +52,35 @@ def read_bytes(image: object, limits: Limits) -> bytes:
     )
 
 
+def is_address(image: object) -> bool:
+    """Whether it is an address of whatever kind, and not a path: what abspath would spoil."""
+    return (
+        isinstance(image, str)
+        and "://" in image
+        and (is_url(image) or is_file_url(image) or is_remote(image))
+    )
+
+
+def is_far(image: object) -> bool:
+    """Whether it takes long to fetch, while others could be decoded."""
+    return is_address(image) and not is_file_url(image)
+
+
+def encoded(image: object, limits: Limits) -> str | bytes | Located:
+    """What another process can read in its place: a path, a picture that knows where it is, or the bytes."""
+    if isinstance(image, (str, os.PathLike)):
+        return os.fspath(image) if is_address(image) else os.path.abspath(image)
+    if isinstance(image, Member):
+        return image if image.data is None else image.read(limits)
+    return image if isinstance(image, Located) else read_bytes(image, limits)
+
+
 def describe(image: object) -> str:
     """Name a picture in an error message: its path or URL, or what kind of thing it is."""
+    if isinstance(image, Located):
+        return image.path
+    if isinstance(image, str) and is_url(image):
+        return without_password(image)
     if isinstance(image, (str, os.PathLike)):
         return os.fspath(image) or "''"
     if isinstance(image, np.ndarray):

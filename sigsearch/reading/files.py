@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from sigsearch.errors import ImageError
 from sigsearch.limits import Limits
+
+
+def is_file_url(image: object) -> bool:
+    """Whether a picture is given by a ``file://`` address."""
+    return isinstance(image, str) and re.match("file://", image, re.IGNORECASE) is not None
+
+
+def read_file_url(url: str, limits: Limits) -> bytes:
+    """The bytes of a file of this machine, named by its address."""
+    if not limits.file_urls:
+        raise ImageError(
+            url, "file:// is refused unless asked for, with Limits(file_urls=True) or --allow-file-urls"
+        )
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ImageError(url, str(error)) from error
+    if parts.netloc.lower() not in ("", "localhost"):
+        raise ImageError(
+            url, f"wanted a file of this machine (file:///path), found the host {parts.netloc!r}"
+        )
+    try:
+        return read_file(url2pathname(parts.path), limits)
+    except ImageError as error:
+        raise ImageError(url, error.reason) from error
 
 
 def read_file(path: str | os.PathLike[str], limits: Limits) -> bytes:

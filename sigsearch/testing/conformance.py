@@ -24,6 +24,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
@@ -383,9 +384,29 @@ class BackendConformance:
         found = backend.get(["record-2", "missing", "record-0", "record-2"])
         assert [record and record.id for record in found] == ["record-2", None, "record-0", "record-2"]
 
-    def test_contains_names_the_ids_that_are_there(self, backend: Backend) -> None:
-        backend.add(make_records(3), replace=False)
-        assert backend.contains(["record-2", "missing", "record-0", "record-2"]) == {"record-0", "record-2"}
+    def test_timestamps_are_told_of_the_ids_that_are_there(self, backend: Backend) -> None:
+        records = make_records(3)
+        backend.add([*records[:2], replace(records[2], timestamp=None)], replace=False)
+        assert backend.timestamps(["record-2", "missing", "record-0", "record-2"]) == {
+            "record-0": records[0].timestamp,
+            "record-2": None,
+        }
+
+    def test_ids_are_those_that_begin_as_asked_for(self, backend: Backend) -> None:
+        names = ["a", "a/", "a/b", "a/b/c", "a0", "A/b", "a/\U0010ffff", "a/\U0010ffff\U0010ffff", "b%_"]
+        backend.add(
+            [replace(r, id=id) for r, id in zip(make_records(len(names)), names, strict=True)], replace=True
+        )
+        assert sorted(backend.ids()) == sorted(names)
+        assert sorted(backend.ids("a/")) == sorted(name for name in names if name.startswith("a/"))
+        assert list(backend.ids("b%")) == ["b%_"]
+        assert list(backend.ids("a%")) == list(backend.ids("z")) == []
+
+    def test_ids_are_read_in_steps_and_none_is_left_out(self, backend: Backend) -> None:
+        backend.add(make_records(1200), replace=False)
+        found = list(backend.ids("record-1"))
+        assert len(found) == len(set(found))
+        assert set(found) == {f"record-{n}" for n in range(1200) if str(n).startswith("1")}
 
     def test_delete_counts_what_was_there_and_each_once(self, backend: Backend) -> None:
         backend.add(make_records(4), replace=False)
@@ -954,6 +975,8 @@ class BackendConformance:
             pytest.param(lambda b: b.delete(["a"]), id="delete"),
             pytest.param(lambda b: b.get(["a"]), id="get"),
             pytest.param(lambda b: b.contains(["a"]), id="contains"),
+            pytest.param(lambda b: b.timestamps(["a"]), id="timestamps"),
+            pytest.param(lambda b: b.ids(), id="ids, before the first is asked for"),
             pytest.param(lambda b: b.count(), id="count"),
             pytest.param(lambda b: b.count(Exists("a")), id="count with a filter"),
             pytest.param(lambda b: b.scan(), id="scan, before the first record is asked for"),

@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 from sigsearch_local.backend import LocalBackend
 
-import sigsearch.index
+import sigsearch
+from sigsearch.adding import pipeline
 from sigsearch.backend import Outcome
 from sigsearch.errors import BackendError, IndexNotFoundError, StorageError
 from sigsearch.records import Item, Record
@@ -447,7 +448,7 @@ def add_many(location: str, total: str) -> None:
     A Ctrl-C ends the call, not the process: it goes on, with the same index, when a line is read. So is the
     end waited for, lest it come before the Ctrl-C.
     """
-    sigsearch.index.ADD_BATCH = sigsearch.index.READY_BATCH = BATCH
+    pipeline.BATCH = pipeline.READY_BATCH = BATCH
     given = items(int(total))
     with sigsearch.open(location) as index:
         while True:

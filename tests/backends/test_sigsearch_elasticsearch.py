@@ -819,7 +819,7 @@ def test_what_is_asked_for_by_id_and_cannot_be_read_is_an_error(through_proxy, p
         told["docs"][1] = {"_id": "record-1", "error": cause}
 
     through_proxy.add(make_records(3), replace=False)
-    for call in (through_proxy.get, through_proxy.contains):
+    for call in (through_proxy.get, through_proxy.timestamps):
         proxy.trouble("_mget", changed(fail_one))
         with pytest.raises(StorageError, match="no such shard"):
             call(["record-0", "record-1"])

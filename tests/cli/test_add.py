@@ -80,7 +80,8 @@ def test_a_path_on_standard_input_that_is_not_unicode_is_a_failure_in_one_line(r
     typed(b"bad\xff.jpg\n" + bytes(mona_lisa))
     result = run("add", "--index", "new.sig", "-")
     assert (result.status, result.out) == (2, "1 added, 1 failed\n")
-    assert result.err == "sigsearch: bad\\udcff.jpg: no such file\n"
+    assert result.err.startswith("sigsearch: bad\\udcff.jpg: the path ")
+    assert result.err.endswith("is not valid Unicode; give an id and a path\n")
 
 
 def test_a_url_goes_in_under_its_address(run, mona_lisa):
@@ -92,9 +93,13 @@ def test_a_url_goes_in_under_its_address(run, mona_lisa):
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/{mona_lisa.name}"
-        result = run("add", "--index", "new.sig", url, url + ".gone")
+        refused = run("add", "--index", "new.sig", url)
+        result = run("add", "--index", "new.sig", url, url + ".gone", "--allow-private", "--retry-failed")
         server.shutdown()
         thread.join()
+    assert refused.status == 2
+    assert "127.0.0.1 is not a public address" in refused.err
+    assert "--allow-private" in refused.err
     assert (result.status, result.out) == (2, "1 added, 1 failed\n")
     assert result.err.startswith(f"sigsearch: {url}.gone: ")
     assert list(stored("new.sig")) == [url]
@@ -125,6 +130,10 @@ def test_json_is_the_report_in_one_object(run, photos, mona_lisa, tree):
         "skipped": 1,
         "failures": [{"source": "nope.jpg", "reason": "no such file"}],
         "featureless": 0,
+        "failed_before": 0,
+        "vanished": [],
+        "pruned": 0,
+        "seconds": pytest.approx(30, abs=30),
     }
 
 

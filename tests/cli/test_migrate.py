@@ -400,7 +400,7 @@ def test_after_a_kill_in_the_middle_of_a_write_the_same_command_goes_on(run):
 
 @pytest.mark.parametrize("there", [0, 2500], ids=["as it copies", "as it passes over what is there"])
 def test_without_a_terminal_progress_is_a_line_now_and_then(run, monkeypatch, there):
-    monkeypatch.setattr("sigsearch.cli.migrate._EVERY", 0.0)
+    monkeypatch.setattr("sigsearch.progress.EVERY", 0.0)
     records = make_index("a.sig", make_records(2500))
     make_index("b.sig", records[:there])
     result = run("migrate", "a.sig", "b.sig")

@@ -175,7 +175,7 @@ def test_the_endings_are_known_without_the_libraries(tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
     assert {".svg", ".svgz", ".heic", ".heif", ".avif", ".jxl"} <= picture_endings()
     (tmp_path / "a.HEIC").touch()
-    assert list(find_pictures(tmp_path)) == [tmp_path / "a.HEIC"]
+    assert list(find_pictures(tmp_path)) == [str(tmp_path / "a.HEIC")]
 
 
 def test_a_jpeg_does_not_pay_for_other_formats(caravaggio):

@@ -1,0 +1,34 @@
+"""Records whose file is no longer where it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from sigsearch.sources import Place, vanished
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sigsearch.backend import Backend
+    from sigsearch.records import AddReport
+
+_BATCH: Final = 1000
+"""Records deleted together."""
+
+
+def look_for_vanished(
+    backend: Backend, places: Sequence[Place], report: AddReport, *, prune: bool
+) -> AddReport:
+    """The report with the ids of records below these places whose picture is gone; deleted if so wanted."""
+    gone: list[str] = []
+    pruned = 0
+    for place in {place.path: place for place in places}.values():
+        ids = list(vanished(backend.ids(place.prefix), [place.path]))
+        gone += ids
+        if prune and place.pictures:
+            left = iter(ids)
+            while batch := list(islice(left, _BATCH)):
+                pruned += backend.delete(batch)
+    return replace(report, vanished=tuple(gone), pruned=pruned)

@@ -1,0 +1,94 @@
+"""A worker process: decodes one picture after the other, and answers each with its signature or why not.
+
+Decoders of other people's files crash, hang and take all the memory there is. Here that costs one picture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+from threading import Lock, Timer
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sigsearch.limits import Limits
+    from sigsearch.scheme import Scheme
+
+READY: Final = b"ready"
+COMPILING: Final = b"compiling"
+
+_PATIENCE: Final = 2.0
+"""Seconds. Kernels from numba's cache are there in a tenth of it, compiling them takes some 15."""
+
+
+def main(handle: int) -> None:
+    """Serve the pool at the other end of a connection until it closes that.
+
+    Each message is a picture to read: the picture, the scheme, the limits. Each answer is the signature's
+    bytes, or the reason why there is none.
+    """
+    connection: Connection[Any, Any] = Connection(handle)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the pool says when to stop
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        _load(connection)
+        _silence()
+        while True:
+            image, scheme, limits = connection.recv()
+            _limit_memory(limits.memory)
+            connection.send(answer(image, scheme, limits))
+
+
+def _load(connection: Connection[Any, Any]) -> None:
+    """Load all that decodes and computes, and say so; say as well if that takes long."""
+    sending = Lock()
+
+    def say(what: bytes) -> None:
+        with sending:
+            connection.send(what)
+
+    timer = Timer(_PATIENCE, say, [COMPILING])
+    timer.daemon = True
+    import numba  # noqa: F401 - slow enough on a cold disk to be taken for compiling
+
+    timer.start()
+    import PIL.Image
+
+    from sigsearch import _kernels  # noqa: F401
+
+    PIL.Image.init()
+    timer.cancel()
+    say(READY)
+
+
+def _silence() -> None:
+    """Decoders write what they think of a file wherever they like; nobody is to read it."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+
+
+def answer(image: Any, scheme: Scheme, limits: Limits) -> bytes | str:
+    """The bytes of a picture's signature, or the reason why there is none."""
+    from sigsearch.errors import ImageError
+    from sigsearch.images import OUT_OF_MEMORY
+    from sigsearch.signatures import compute_signature
+
+    try:
+        return compute_signature(image, scheme=scheme, limits=limits).tobytes()
+    except ImageError as error:
+        return error.reason
+    except MemoryError:
+        return OUT_OF_MEMORY
+
+
+def _limit_memory(memory: int) -> None:
+    """Let no more memory than this be allocated, where the system can hold a process to it."""
+    if sys.platform == "linux":
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        wanted = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
