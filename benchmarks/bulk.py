@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import typer
@@ -23,9 +23,6 @@ from benchmarks.pictures import SHIPPED
 from benchmarks.report import Report, cores, machine, take_turns
 from sigsearch.sources import find_pictures
 from sigsearch.testing.pictures import make_picture
-
-if TYPE_CHECKING:
-    from sigsearch.index import Index
 
 BARE: Final = "bare decode loop, one core"
 EMBEDDED: Final = "add_many, embedded index"
@@ -157,17 +154,17 @@ def _server_steps(paths: list[Path]) -> Iterator[dict[str, Callable[[int], objec
             location = server.location(f"{prefix}-{time.monotonic_ns()}")
             with sigsearch.open(location, **server.options) as index:
                 _check(index.add_many(paths).added, paths)
-                _remove(index)
+            remove(location.rsplit("/", 1)[1])
 
         def by_image_match(number: int) -> None:
             name = f"{prefix}-{time.monotonic_ns()}"
             driver = theirs.driver(client, name)
             for path in paths:
                 driver.add_image(str(path))
-            client.indices.delete(index=name)
+            remove(name)
 
-        def _remove(index: Index) -> None:
-            client.indices.delete(index=index.location.rsplit("/", 1)[1])
+        def remove(name: str) -> None:
+            client.indices.delete(index=list(client.indices.get(index=name)))  # the name may be an alias
 
         yield {SERVER: ours, THEIRS: by_image_match}
 
