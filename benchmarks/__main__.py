@@ -2,6 +2,7 @@
 
 import typer
 
+from benchmarks.bulk import bulk
 from benchmarks.cost import cost
 from benchmarks.elasticsearch import elasticsearch
 from benchmarks.embedded import embedded
@@ -16,6 +17,7 @@ app.command()(golden)
 app.command()(embedded)
 app.command()(elasticsearch)
 app.command()(migration)
+app.command()(bulk)
 
 if __name__ == "__main__":
     app(prog_name="python -m benchmarks")

@@ -139,7 +139,7 @@ def begin(
     """Find or start a server, and report what is measured; the indexes of the run are deleted at its end."""
     with ExitStack() as stack:
         report = stack.enter_context(closing(Report(raw)))
-        server = stack.enter_context(_start_server(version))
+        server = stack.enter_context(start_server(version))
         client = stack.enter_context(server.client(request_timeout=_PATIENCE))
         prefix = keep or f"sigsearch-benchmark-{secrets.token_hex(4)}"
         run = Run(report, server, client, prefix, records, pictures, queries, repeats, seed)
@@ -186,7 +186,7 @@ class Run:
             self.client.indices.delete(index=index, ignore_unavailable=True)
 
 
-def _start_server(version: str | None) -> AbstractContextManager[ElasticsearchServer]:
+def start_server(version: str | None) -> AbstractContextManager[ElasticsearchServer]:
     """The server that is named in the environment, or one of our own."""
     try:
         from sigsearch_elasticsearch.testing import DEFAULT_VERSION, LocalElasticsearch, elasticsearch_server

@@ -233,6 +233,7 @@ class Index:
         workers: int | None = None,
         journal: str | os.PathLike[str] | None = None,
         retry_failed: bool = False,
+        once: bool = False,
         vanished: Vanished = "ignore",
     ) -> AddReport:
         """Add many pictures; one that cannot be read does not stop the others.
@@ -263,6 +264,8 @@ class Index:
             reported as it was.
         retry_failed : bool
             Read again what stands in the journal.
+        once : bool
+            Of files of the same content read only the first; each is added.
         vanished : 'ignore', 'report' or 'prune'
             Whether to look for records of these folders and archives whose file is no longer there, and to
             delete them. Where no picture is found at all, none is deleted: the disk may not be mounted.
@@ -293,6 +296,7 @@ class Index:
                 workers=workers,
                 journal=failures,
                 retry_failed=retry_failed,
+                once=once,
                 advance=[meter.advance] if on_advance is None else [meter.advance, on_advance],
                 note=meter.note,
             )

@@ -237,6 +237,8 @@ class AddReport:
         Of those added or replaced, how many have no features and will match nothing.
     failed_before : int
         Of the failures, how many stood in the journal and were not tried again.
+    duplicates : int
+        How many files were not read as another has the same content, if that was asked for.
     vanished : sequence of str
         Ids of records whose file is no longer there, if that was asked for.
     pruned : int
@@ -251,6 +253,7 @@ class AddReport:
     failures: Sequence[Failure] = ()
     featureless: int = 0
     failed_before: int = 0
+    duplicates: int = 0
     vanished: Sequence[str] = ()
     pruned: int = 0
     seconds: float = field(default=0.0, compare=False)

@@ -16,6 +16,7 @@ from sigsearch import images, signatures
 from sigsearch.adding.drafts import Draft, draft_of, ready_record
 from sigsearch.adding.fetchers import Fetchers
 from sigsearch.adding.pool import Here, Pool, Task, pool_of
+from sigsearch.adding.twins import Twins
 from sigsearch.backend import Outcome
 from sigsearch.errors import ImageError, InputError
 from sigsearch.reading import encoded, is_far
@@ -71,6 +72,8 @@ class Pipeline:
         Processes that decode; None for one for each processor, 0 for none.
     journal : Journal, optional
         What failed before and has not changed is not tried again, unless `retry_failed`.
+    once : bool
+        Whether of files of the same content only the first is read.
     advance : iterable of callables
         Told after each step how far it is.
     note : callable
@@ -87,6 +90,7 @@ class Pipeline:
         workers: int | None,
         journal: Journal | None = None,
         retry_failed: bool = False,
+        once: bool = False,
         advance: Iterable[Advance] = (),
         note: Note = lambda text: None,
     ) -> None:
@@ -97,6 +101,9 @@ class Pipeline:
         self._workers = workers
         self._journal = journal
         self._retry_failed = retry_failed
+        self._twins = Twins() if once else None
+        self._unread: dict[str, str] = {}
+        """Why files could not be read, for their twins."""
         self._advance = tuple(advance)
         self._note = note
         self._stack = ExitStack()
@@ -222,9 +229,38 @@ class Pipeline:
         if id is not None:
             self._ids.add(id)
         try:
-            self._read(number, image)
+            if not self._is_twin(number, image, draft.id):
+                self._read(number, image)
         except ImageError as error:
             self._answered(number, error.reason)
+
+    def _is_twin(self, number: int, image: Any, id: str | None) -> bool:
+        """Whether it has the content of another file, and is settled by that."""
+        if self._twins is None or not isinstance(image, (str, os.PathLike)) or is_far(image):
+            return False
+        path = os.path.abspath(image)
+        first = self._twins.first(path, id)
+        if first is None:
+            return False
+        while any(each.draft.id == first[1] for each in self._reading.values()):
+            self._collect(block=True)
+        answer = self._unread.get(first[0]) or self._signature_of(first[1])
+        if answer is None:
+            return False
+        self._report = replace(self._report, duplicates=self._report.duplicates + 1)
+        self._answered(number, answer)
+        return True
+
+    def _signature_of(self, id: str | None) -> bytes | None:
+        """That of a picture that was read before, stored or not."""
+        found = next((record for record in self._waiting() if record.id == id), None)
+        if found is None and id is not None:
+            [found] = self._backend.get([id])
+        return None if found is None else found.views[0].signature.tobytes()
+
+    def _waiting(self) -> list[Record]:
+        """What was read and is to be stored."""
+        return [*self._records, *(new for _, new in self._changed)]
 
     def _read(self, number: int, image: Any) -> None:
         """Have a picture read: by the workers if it is encoded, here if it is pixels."""
@@ -308,6 +344,8 @@ class Pipeline:
         if isinstance(answer, str):
             self._ids.discard(reading.draft.id or "")
             self._fail(number, reading.name, answer)
+            if self._twins is not None and path is not None:
+                self._unread[path] = answer
             if self._journal is not None:
                 self._journal.failed(path or reading.name, answer, reading.stamp)
             return
@@ -339,7 +377,7 @@ class Pipeline:
 
     def _store(self) -> None:
         """Store what was read; from here on it is not lost."""
-        records, changed = self._records, self._changed
+        records, changed, waiting = self._records, self._changed, self._waiting()
         self._records, self._changed = [], []
         self._stored_at = time.monotonic()
         if not records and not changed:
@@ -370,7 +408,7 @@ class Pipeline:
             )
             self._done += len(changed)
         self._report = report
-        self._ids.difference_update([r.id for r in records], [record.id for _, record in changed])
+        self._ids.difference_update([record.id for record in waiting])
         for id in kept:
             self._keep(self._count, id, None)
         self._tell()

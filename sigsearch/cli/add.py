@@ -57,6 +57,9 @@ def add(
             help="Try pictures again that could not be added before; without PATH, only these.",
         ),
     ] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Of files of the same content read only the first; each is added.")
+    ] = False,
     journal: Annotated[
         str | None,
         typer.Option(
@@ -101,6 +104,7 @@ def add(
                 workers=workers,
                 journal=kept_in,
                 retry_failed=retry_failed,
+                once=once,
                 vanished="prune" if prune else "report" if _is_quick(opened) else "ignore",
             )
         except KeyboardInterrupt as error:
@@ -210,6 +214,8 @@ def _summary(report: AddReport) -> str:
         if count:
             parts.append(f"{count:,} {what}")
     summary = ", ".join(parts)
+    if report.duplicates:
+        summary += f"; {report.duplicates:,} of the content of another and not read"
     if report.featureless:
         summary += f"; {report.featureless:,} without features will match nothing"
     read = report.added + report.replaced

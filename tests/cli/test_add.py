@@ -131,6 +131,7 @@ def test_json_is_the_report_in_one_object(run, photos, mona_lisa, tree):
         "failures": [{"source": "nope.jpg", "reason": "no such file"}],
         "featureless": 0,
         "failed_before": 0,
+        "duplicates": 0,
         "vanished": [],
         "pruned": 0,
         "seconds": pytest.approx(30, abs=30),
