@@ -17,7 +17,8 @@ class Limits:
         To fetch it, and as long again to decode it. In this process only the fetching can be broken off;
         `Index.add_many` decodes in processes of its own and breaks off both.
     pixels : int
-        Width times height, told before it is decoded. The default is Pillow's own.
+        Width times height, told before it is decoded. The default is Pillow's own; that of Pillow's
+        itself, which belongs to the process, decides only of parts: frames of a GIF, tiles of a TIFF.
     bytes : int
         Of the file, the archive's member, or what a server sends.
     memory : int

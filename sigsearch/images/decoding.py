@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sigsearch.errors import ImageError
-from sigsearch.images import formats, jpeg2000, png, tiff
+from sigsearch.images import bmp, formats, jpeg2000, png, tiff
 from sigsearch.images.pixels import Pixels, check_size, from_array
 from sigsearch.limits import Limits
 
@@ -68,7 +68,7 @@ def _decoded(data: bytes, kind: str | None, name: str, limits: Limits) -> Pixels
         return _as_displayed(open_svg(data, name, limits))
     if kind == "AVIF":
         formats.check_avif(name)
-    if png.is_png(data) or tiff.is_tiff(data):
+    if png.is_png(data) or tiff.is_tiff(data) or bmp.is_bmp(data):
         return _with_second_reader(data, name, limits)
     return _by_pillow(data, name, limits)
 
@@ -94,7 +94,7 @@ def _by_pillow(data: bytes, name: str, limits: Limits) -> Pixels:
 
 
 def _with_second_reader(data: bytes, name: str, limits: Limits) -> Pixels:
-    """A PNG or TIFF by Pillow, or in another way where Pillow is stricter than a person's viewer."""
+    """A PNG, TIFF or BMP by Pillow, or in another way where Pillow is stricter than a person's viewer."""
     try:
         return _by_pillow(data, name, limits)
     except MemoryError:
@@ -107,6 +107,10 @@ def _with_second_reader(data: bytes, name: str, limits: Limits) -> Pixels:
             if bare != data:
                 with contextlib.suppress(Exception):
                     return _by_pillow(bare, name, limits)
+        elif bmp.is_bmp(data):
+            array = bmp.read_bmp(data, name, limits)
+            if array is not None:
+                return array
         elif tiff.is_readable():
             array = tiff.read_tiff(data, name, limits, identified=not isinstance(error, ImageError))
             if array is not None:

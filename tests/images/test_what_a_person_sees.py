@@ -308,6 +308,45 @@ def test_four_bits_of_grey(grey):
         assert far(data, np.dstack([shown] * 3)) < NEAR
 
 
+def bmp(rgb, bits, masks, kind=3):
+    """A BMP whose colours lie where masks say."""
+    values = np.zeros(rgb.shape[:2], np.uint32)
+    for channel, mask in enumerate(masks[:3]):
+        lowest = (mask & -mask).bit_length() - 1
+        values |= np.rint(rgb[:, :, channel] / 255 * (mask >> lowest)).astype(np.uint32) << lowest
+    values |= masks[3] if len(masks) > 3 else 0
+    pixels = values[::-1].astype("<u2" if bits == 16 else "<u4").tobytes()
+    header = [40, rgb.shape[1], rgb.shape[0], 1 | bits << 16, kind, len(pixels), 0, 0, 0, 0, *masks]
+    start = 14 + 4 * len(header)
+    numbers = b"".join(value.to_bytes(4, "little") for value in header)
+    return (
+        b"BM" + (start + len(pixels)).to_bytes(8, "little") + start.to_bytes(4, "little") + numbers + pixels
+    )
+
+
+@pytest.mark.parametrize(
+    ("bits", "masks", "kind"),
+    [
+        (16, (0xF800, 0x07E0, 0x001F), 3),
+        (16, (0x7C00, 0x03E0, 0x001F), 3),
+        (16, (0x0F00, 0x00F0, 0x000F, 0xF000), 6),
+        (16, (0xC000, 0x3800, 0x0700), 3),
+        (32, (0x3FF00000, 0x000FFC00, 0x000003FF), 3),
+        (32, (0xFF000000, 0x00FF0000, 0x0000FF00), 3),
+        (32, (0x00FF0000, 0x0000FF00, 0x000000FF, 0xFF000000), 6),
+    ],
+)
+def test_a_bmp_with_its_colours_anywhere(photograph, bits, masks, kind):
+    shown = photograph.astype(int)
+    for channel, mask in enumerate(masks[:3]):
+        largest = mask >> ((mask & -mask).bit_length() - 1)
+        shown[:, :, channel] = np.rint(np.rint(shown[:, :, channel] / 255 * largest) * 255 / largest)
+    data = bmp(photograph, bits, masks, kind)
+    assert far(data, shown.astype(np.uint8)) < NEAR
+    with pytest.raises(sigsearch.ImageError):
+        read_pixels(data[:-1])
+
+
 def test_an_icon(rgb):
     icon = rgb[:200]
     assert far(encoded(Image.fromarray(icon), "ICO", sizes=[(16, 16), (200, 200)]), icon) < NEAR
