@@ -67,7 +67,11 @@ def _decoded(data: bytes, kind: str | None, name: str, limits: Limits) -> Pixels
 
         return _as_displayed(open_svg(data, name, limits))
     if kind == "AVIF":
-        formats.check_avif(name)
+        try:
+            return _by_pillow(data, name, limits)
+        except ImageError:
+            formats.check_avif(name)
+            raise
     if png.is_png(data) or tiff.is_tiff(data) or bmp.is_bmp(data):
         return _with_second_reader(data, name, limits)
     return _by_pillow(data, name, limits)

@@ -44,7 +44,7 @@ def open_picture(
     Raises
     ------
     ImageError
-        No format accepts it, the one that does finds it broken, or it has more pixels than allowed.
+        No format accepts it, the one that does cannot open it, or it has more pixels than allowed.
     """
     file.seek(0)
     start = file.read(16)
@@ -68,7 +68,8 @@ def open_picture(
                 image = factory(file, "")
             except (SyntaxError, IndexError, TypeError, struct.error) as error:
                 if accepts and not broken:
-                    broken = f"it begins as {kind} does, but is broken: {str(error) or type(error).__name__}"
+                    why = str(error) or type(error).__name__
+                    broken = f"it begins as {kind} does, but cannot be opened: {why}"
                 continue
             if limits is not None:
                 check_size(*image.size, name, limits)

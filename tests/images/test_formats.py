@@ -160,6 +160,8 @@ def test_a_pillow_without_avif_is_said(rgb, monkeypatch):
 
     data = KINDS["AVIF"](rgb)
     monkeypatch.setattr(features, "check", lambda name: name != "avif")
+    assert read_pixels(data).shape == (60, 80, 3)  # a plugin of others may read it
+    monkeypatch.setitem(Image.OPEN, "AVIF", (None, lambda start: "it was built without"))
     assert reason(data) == "it is an AVIF picture; reading these needs: pip install 'sigsearch[formats]'"
 
 
@@ -197,8 +199,8 @@ def test_reading_a_heif_registers_nothing_in_pillow(rgb):
 
 
 def test_a_broken_picture_says_of_what_kind_it_seems():
-    assert reason(b"\x89PNG\r\n\x1a\nnothing").startswith("it begins as PNG does, but is broken: ")
-    assert reason(b"\xff\xd8\xff nothing").startswith("it begins as JPEG does, but is broken")
+    assert reason(b"\x89PNG\r\n\x1a\nnothing").startswith("it begins as PNG does, but cannot be opened: ")
+    assert reason(b"\xff\xd8\xff nothing").startswith("it begins as JPEG does, but cannot be opened")
 
 
 def test_text_and_other_xml_are_no_drawings():
