@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sigsearch.errors import ConfigError, InputError
+from sigsearch.limits import Limits
 from sigsearch.plugins import DEFAULT_SCHEME, location_scheme
 from sigsearch.scheme import Scheme
 
@@ -28,6 +29,8 @@ class Config:
         The backend's own settings, from the table ``[options]``.
     scheme : Scheme or None
         From the table ``[scheme]``.
+    limits : Limits or None
+        From the table ``[limits]``.
     source : str
         Where the location comes from, for a person.
     """
@@ -35,6 +38,7 @@ class Config:
     location: str
     options: Mapping[str, Any] = field(default_factory=dict)
     scheme: Scheme | None = None
+    limits: Limits | None = None
     source: str = ""
 
 
@@ -77,7 +81,7 @@ def _parse(file: Path) -> dict[str, Any]:
 
 
 def _read(file: Path, table: Any) -> Config:
-    wanted = {"index": str, "options": dict, "scheme": dict}
+    wanted = {"index": str, "options": dict, "scheme": dict, "limits": dict}
     if not isinstance(table, dict):
         raise ConfigError(f"in {file}: wanted a table tool.sigsearch, found {table!r}")
     for key, value in table.items():
@@ -95,4 +99,8 @@ def _read(file: Path, table: Any) -> Config:
         scheme = Scheme(**table["scheme"]) if "scheme" in table else None
     except (InputError, TypeError) as error:
         raise ConfigError(f"in {file}, scheme: {error}") from error
-    return Config(location, table.get("options", {}), scheme, source=str(file))
+    try:
+        limits = Limits(**table["limits"]) if "limits" in table else None
+    except (InputError, TypeError) as error:
+        raise ConfigError(f"in {file}, limits: {error}") from error
+    return Config(location, table.get("options", {}), scheme, limits, source=str(file))

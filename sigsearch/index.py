@@ -69,7 +69,7 @@ def open(
     *,
     scheme: Scheme | None = None,
     create: bool = True,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: Limits | None = None,
     **options: Any,
 ) -> Index:
     """Open an index, creating it if it does not exist.
@@ -84,7 +84,7 @@ def open(
         default scheme, with whatever words the index finds them by.
     create : bool
         If False, an index that does not exist is an error.
-    limits : Limits
+    limits : Limits, optional
         What the pictures that are added or searched for may cost to read, and where they may come from.
     **options
         Settings of the backend.
@@ -102,14 +102,14 @@ def open(
     if location is None:
         found = config.find_config()
         location, options = found.location, {**found.options, **options}
-        scheme = scheme or found.scheme
+        scheme, limits = scheme or found.scheme, limits or found.limits
         if create and plugins.location_scheme(location) == plugins.DEFAULT_SCHEME:
             _make_folder(Path(location).parent)
     elif not isinstance(location, (str, os.PathLike)) or not os.fspath(location):
         raise InputError(f"wanted a path or a location such as 'memory://', found {location!r}")
     if scheme is not None and not isinstance(scheme, Scheme):
         raise InputError(f"wanted a Scheme, found {scheme!r}")
-    if not isinstance(limits, Limits):
+    if limits is not None and not isinstance(limits, Limits):
         raise InputError(f"wanted Limits, found {limits!r}")
     location = os.fspath(location)
     backend_class = plugins.discover().load(plugins.location_scheme(location))
@@ -122,7 +122,7 @@ def open(
     except SigsearchError:
         backend.close()
         raise
-    return Index(backend, shown, limits)
+    return Index(backend, shown, limits or DEFAULT_LIMITS)
 
 
 class Index:

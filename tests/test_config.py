@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import sigsearch
-from sigsearch import ConfigError, Scheme
+from sigsearch import ConfigError, Limits, Scheme
 from sigsearch.config import find_config
 
 
@@ -49,11 +49,13 @@ def test_the_table_of_pyproject_is_read_and_a_pyproject_without_it_passed_over(h
 def test_options_and_scheme_come_with_the_location(home):
     (home / "sigsearch.toml").write_text(
         'index = "elasticsearch://host:9200/name"\n[options]\nreplicas = 0\n[scheme]\nword_length = 12\n'
+        "[limits]\nseconds = 5\nprivate_addresses = true\n"
     )
     found = find_config(home, {})
     assert found.location == "elasticsearch://host:9200/name"
     assert found.options == {"replicas": 0}
     assert found.scheme == Scheme(word_length=12)
+    assert found.limits == Limits(seconds=5, private_addresses=True)
 
 
 def test_by_default_it_is_a_file_of_the_user(home):

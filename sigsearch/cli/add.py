@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 import sigsearch
-from sigsearch.cli.options import AllowFileUrls, AllowPrivate, Json, Location, MaxPixels, Seconds
+from sigsearch.cli.options import AllowFileUrls, AllowPrivate, Json, Location, MaxPixels, Seconds, limit_to
 from sigsearch.cli.output import Interrupted, complain, say, say_json
-from sigsearch.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from sigsearch.index import Index
@@ -72,8 +71,8 @@ def add(
         int | None,
         typer.Option(metavar="N", min=0, help="Processes that decode. Default: one for each processor."),
     ] = None,
-    seconds: Seconds = DEFAULT_LIMITS.seconds,
-    max_pixels: MaxPixels = DEFAULT_LIMITS.pixels,
+    seconds: Seconds = None,
+    max_pixels: MaxPixels = None,
     allow_private: AllowPrivate = False,
     allow_file_urls: AllowFileUrls = False,
     as_json: Json = False,
@@ -88,13 +87,14 @@ def add(
     given = None if metadata is None else _parse_metadata(metadata)
     if not paths and not retry_failed:
         context.fail("missing argument 'PATH', or --retry-failed")
-    limits = Limits(
-        seconds=seconds,
-        pixels=max_pixels,
-        private_addresses=allow_private,
-        file_urls=allow_file_urls,
-    )
-    with sigsearch.open(index, limits=limits) as opened:
+    with sigsearch.open(index) as opened:
+        limit_to(
+            opened,
+            seconds=seconds,
+            pixels=max_pixels,
+            private_addresses=allow_private,
+            file_urls=allow_file_urls,
+        )
         kept_in = _journal_of(opened) if journal is None else None if journal == "-" else journal
         try:
             report = opened.add_many(

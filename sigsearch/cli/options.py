@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from threading import Timer
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -19,6 +20,7 @@ import sigsearch
 from sigsearch.bounds import MOST_EFFORT, check_cutoff
 from sigsearch.cli.output import INTERRUPTED, complain
 from sigsearch.errors import InputError
+from sigsearch.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from sigsearch.index import Index
@@ -70,11 +72,20 @@ Where: TypeAlias = Annotated[
     ),
 ]
 Seconds: TypeAlias = Annotated[
-    float,
-    typer.Option(metavar="S", help="So long one picture may take to fetch, and again to decode."),
+    float | None,
+    typer.Option(
+        metavar="S",
+        help="So long one picture may take to fetch, and again to decode. Default: "
+        f"{DEFAULT_LIMITS.seconds:g}",
+    ),
 ]
 MaxPixels: TypeAlias = Annotated[
-    int, typer.Option(metavar="N", help="Pictures with more pixels are refused before they are decoded.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Pictures with more pixels are refused before they are decoded. Default: "
+        f"{DEFAULT_LIMITS.pixels:,}",
+    ),
 ]
 AllowPrivate: TypeAlias = Annotated[
     bool,
@@ -95,6 +106,12 @@ SomeIds: TypeAlias = Annotated[
 def open_there(location: str | None, **options: Any) -> Index:
     """Open an index that must exist."""
     return sigsearch.open(location, create=False, **options)
+
+
+def limit_to(index: Index, **given: Any) -> None:
+    """Change the limits of an index to those that were typed."""
+    typed = {name: value for name, value in given.items() if value is not None and value is not False}
+    index.limits = replace(index.limits, **typed)
 
 
 def parse_settings(given: Sequence[str] | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from sigsearch.cli.options import (
     Limit,
     Location,
     Where,
+    limit_to,
     load_kernels,
     open_there,
 )
@@ -52,7 +53,8 @@ def search(
     """
     wanted = parse_where(where or ())
     matched = failed = False
-    with open_there(index, limits=Limits(private_addresses=allow_private)) as opened:
+    with open_there(index) as opened:
+        limit_to(opened, private_addresses=allow_private)
         load_kernels()
         for image in images:
             try:
@@ -113,7 +115,8 @@ def explain(
     Exit status: 0 if the search finds it, 1 if not, 2 an error.
     """
     wanted = parse_where(where or ())
-    with open_there(index, limits=Limits(private_addresses=allow_private)) as opened:
+    with open_there(index) as opened:
+        limit_to(opened, private_addresses=allow_private)
         load_kernels()
         found = opened.explain(
             image,
