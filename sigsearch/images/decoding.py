@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sigsearch.errors import ImageError
+from sigsearch.images.jpeg import read_jpeg
 from sigsearch.images.pixels import Pixels, from_array
 from sigsearch.limits import Limits
 
@@ -34,6 +35,9 @@ def decode(data: bytes, name: str, limits: Limits) -> Pixels:
     """The pixels of an encoded picture."""
     if not data:
         raise ImageError(name, "it is empty (0 bytes)")
+    jpeg = read_jpeg(data, name, limits)
+    if jpeg is not None:
+        return from_array(_as_displayed(jpeg.array, jpeg.turn), name, in_range=False)
     import imageio.v3 as iio
     from imageio.core.request import InitializationError
 

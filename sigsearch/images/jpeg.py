@@ -1,0 +1,101 @@
+"""Plain JPEGs to pixels, faster than by imageio: by simplejpeg where it is installed, else by Pillow alone.
+
+Both are libjpeg-turbo inside, and give the same pixels. simplejpeg has it write RGB, three bytes a pixel,
+where it stays; Pillow has it write four bytes a pixel and copies them twice.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from sigsearch.errors import ImageError
+from sigsearch.images.pixels import Pixels
+from sigsearch.limits import Limits
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_START = b"\xff\xd8\xff"
+_ORIENTATION = 0x0112
+
+
+class Jpeg(NamedTuple):
+    """The pixels of a JPEG as they are stored, ``(h, w, 3)`` uint8, and its EXIF orientation."""
+
+    array: Pixels
+    turn: object
+
+
+def read_jpeg(data: bytes, name: str, limits: Limits) -> Jpeg | None:
+    """Decode a JPEG of 8 bits a channel, grey or RGB, whole and sound; else None.
+
+    None is no judgement: other ways may read it, or find the words for why it cannot be read.
+
+    Raises
+    ------
+    ImageError
+        It has more pixels than the limit.
+    """
+    if not data.startswith(_START):
+        return None
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of much that does not concern the user: odd metadata, very many pixels.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+                if image.mode not in ("L", "RGB"):  # CMYK
+                    return None
+                _check_limit(image.size, name, limits)
+                turn = image.getexif().get(_ORIENTATION, 1)
+                return Jpeg(_pixels(data, image), turn)
+    except ImageError:
+        raise
+    except Exception:
+        # Decoders raise whatever they please; the general way meets the same fault and names it.
+        return None
+
+
+def _check_limit(size: tuple[int, int], name: str, limits: Limits) -> None:
+    width, height = size
+    if width * height > limits.pixels:
+        raise ImageError(
+            name, f"it has {width} x {height} pixels, more than the limit of {limits.pixels}"
+        ) from None
+
+
+def _pixels(data: bytes, image: Image) -> Pixels:
+    decode = _simplejpeg()
+    if decode is not None:
+        try:
+            # Strict: what libjpeg only warns of, as where the end is missing, is for Pillow to judge.
+            array: Pixels = decode(data, "RGB", fastdct=False, fastupsample=False, strict=True)
+        except ValueError:
+            pass
+        else:
+            if array.shape == (image.height, image.width, 3):
+                return array
+    # Not convert() where nothing is to be converted: it would copy all pixels.
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+@cache
+def _simplejpeg() -> Callable[..., Any] | None:
+    """The decoder of simplejpeg, if it is there and Pillow's pixels come from the same library."""
+    from PIL import features
+
+    if not features.check_feature("libjpeg_turbo"):
+        return None  # another libjpeg rounds and smooths otherwise: a signature must not hang on the extra
+    try:
+        import simplejpeg
+    except ImportError:
+        return None
+    found: Callable[..., Any] = simplejpeg.decode_jpeg
+    return found
