@@ -187,6 +187,33 @@ def square_sums(pixels: Array, rows: Array, columns: Array) -> Array:
     return sums
 
 
+@kernel([_TABLE_OUT(_RGB, _TABLE, _TABLE, _INT)])
+def scaled_square_sums(pixels: Array, rows: Array, columns: Array, scale: int) -> Array:
+    """As `square_sums` of the picture in which each pixel stands scale times in each direction.
+
+    Rows and columns are that picture's: a square's edge may cut through a pixel, which then counts by its
+    share.
+    """
+    sums = np.zeros((rows.shape[0], columns.shape[0]), np.int64)
+    width = pixels.shape[1]
+    channels = np.empty(3 * width, np.int64)
+    for r in range(rows.shape[0]):
+        top, bottom = rows[r, 0], rows[r, 1]
+        channels[:] = 0
+        for i in range(top // scale, (bottom - 1) // scale + 1):
+            height = min(bottom, (i + 1) * scale) - max(top, i * scale)
+            row = pixels[i].reshape(-1)
+            for j in range(3 * width):
+                channels[j] += height * np.int64(row[j])
+        for c in range(columns.shape[0]):
+            left, right = columns[c, 0], columns[c, 1]
+            for j in range(left // scale, (right - 1) // scale + 1):
+                across = min(right, (j + 1) * scale) - max(left, j * scale)
+                luma = 2125 * channels[3 * j] + 7154 * channels[3 * j + 1] + 721 * channels[3 * j + 2]
+                sums[r, c] += across * luma
+    return sums
+
+
 @helper
 def _gcd(a: int, b: int) -> int:
     while b:

@@ -15,7 +15,7 @@ from sigsearch.words import word_positions
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from sigsearch.images import ImageLike, Pixels
+    from sigsearch.images import ImageLike, Picture, Pixels
 
 Signature = npt.NDArray[np.int8]
 """``(648,)`` int8 in -2 to 2, in the default scheme."""
@@ -50,7 +50,7 @@ def compute_signature(image: ImageLike, *, scheme: Scheme = DEFAULT_SCHEME) -> S
     """
     if is_signature(image, scheme):
         return as_signatures(image, scheme, ndim=1)
-    signature: Signature = _from_pixels(images.read_pixels(image), scheme, turned=False)[0]
+    signature: Signature = _from_image(image, scheme, turned=False)[0]
     return signature
 
 
@@ -72,7 +72,7 @@ def compute_orientations(image: ImageLike, *, scheme: Scheme = DEFAULT_SCHEME) -
     """
     if is_signature(image, scheme):
         raise InputError("all orientations can be had of a picture, not of a signature: pass the picture")
-    return _from_pixels(images.read_pixels(image), scheme, turned=True)
+    return _from_image(image, scheme, turned=True)
 
 
 def encode_words(signatures: npt.ArrayLike, *, scheme: Scheme = DEFAULT_SCHEME) -> npt.NDArray[np.int64]:
@@ -191,18 +191,54 @@ def sum_squares(
     ``(9, 9)``, ``(9, 2)`` and ``(9, 2)`` int64; if turned, for the axes read both ways, twice the 9.
     """
     kernels = _kernels()
-    side = max(2, (min(pixels.shape[:2]) + 10) // 20)
-    rows, columns = (
-        kernels.intervals(sums, side, scheme.grid_size, *scheme.crop_percentiles, turned)
-        for sums in kernels.activity(pixels)
-    )
+    rows, columns = (_intervals(sums, pixels.shape[:2], scheme, turned) for sums in kernels.activity(pixels))
     return kernels.square_sums(pixels, rows, columns), rows, columns
 
 
-def _from_pixels(pixels: Pixels, scheme: Scheme, *, turned: bool) -> npt.NDArray[np.int8]:
-    """The signature of pixels, or those of their 16 orientations: ``(1 or 16, 648)`` int8."""
+def _sum_scaled_squares(
+    picture: Picture, scheme: Scheme, *, turned: bool
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
+    """As `sum_squares` of the picture in full, from its scaled pixels; None where these cannot tell.
+
+    The squares are laid in the rows and columns of the picture in full and moved by no rounding, for their
+    means hardly change by scaling. Nor does the window between the percentiles: they are of the cumulated
+    sums as a list of numbers, and so lie at the same rank in every picture, unless a line without any
+    difference lies there. Scaling makes more such lines; then only the picture in full can tell.
+    """
+    kernels = _kernels()
+    tables = []
+    for sums, length, missing in zip(
+        kernels.activity(picture.pixels), picture.size, picture.missing, strict=True
+    ):
+        lines = np.repeat(sums, picture.scale)[missing : missing + length]
+        table = _intervals(lines, picture.size, scheme, turned)
+        if not np.array_equal(table, _intervals(np.ones_like(lines), picture.size, scheme, turned)):
+            return None
+        tables.append(table)
+    rows, columns = tables
+    top, left = picture.missing
+    sums = kernels.scaled_square_sums(picture.pixels, rows + top, columns + left, picture.scale)
+    return sums, rows, columns
+
+
+def _intervals(
+    sums: npt.NDArray[np.int64], size: tuple[int, ...], scheme: Scheme, turned: bool
+) -> npt.NDArray[np.int64]:
+    side = max(2, (min(size) + 10) // 20)
+    found: npt.NDArray[np.int64] = _kernels().intervals(
+        sums, side, scheme.grid_size, *scheme.crop_percentiles, turned
+    )
+    return found
+
+
+def _from_image(image: ImageLike, scheme: Scheme, *, turned: bool) -> npt.NDArray[np.int8]:
+    """The signature of a picture, or those of its 16 orientations: ``(1 or 16, 648)`` int8."""
+    picture = images.read_picture(image, decode_side=scheme.decode_side)
+    found = _sum_scaled_squares(picture, scheme, turned=turned) if picture.scale > 1 else None
+    if found is None:
+        found = sum_squares(picture.in_full(), scheme, turned=turned)
     signatures: npt.NDArray[np.int8] = _kernels().signatures_of(
-        *sum_squares(pixels, scheme, turned=turned), scheme.grid_size, scheme.tolerance, scheme.levels
+        *found, scheme.grid_size, scheme.tolerance, scheme.levels
     )
     return signatures
 

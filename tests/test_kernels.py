@@ -96,6 +96,19 @@ def test_square_sums_equal_their_twin(pixels, data):
 
 
 @SETTINGS
+@given(rgb_pictures(), st.integers(1, 8), st.data())
+def test_scaled_square_sums_are_those_of_repeated_pixels(pixels, scale, data):
+    def some_intervals(n):
+        starts = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=5))
+        return [(start, data.draw(st.integers(start + 1, n))) for start in starts]
+
+    rows, columns = some_intervals(scale * pixels.shape[0]), some_intervals(scale * pixels.shape[1])
+    found = kernels.scaled_square_sums(pixels, np.array(rows, np.int64), np.array(columns, np.int64), scale)
+    repeated = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+    assert found.tolist() == reference.square_sums(repeated, rows, columns)
+
+
+@SETTINGS
 @given(st.data(), st.integers(2, 9), st.integers(0, 3), st.integers(1, 4))
 def test_signatures_of_sums_equal_their_twin(data, grid, tolerance, levels):
     """Squares of several areas, so that means have other denominators; black beside white, and ties."""

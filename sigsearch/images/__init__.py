@@ -8,7 +8,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sigsearch.images.decoding import decode, from_pil, picture_endings
+from sigsearch.images.decoding import decode_scaled, from_pil, picture_endings
+from sigsearch.images.picture import Picture
 from sigsearch.images.pixels import LUMA, WHITE, Pixels, from_array
 from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.reading import describe, is_url, read_bytes
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
     )
     """A picture: path, URL, encoded bytes, binary file object, PIL image or array of pixels."""
 
-__all__ = ["LUMA", "WHITE", "Pixels", "describe", "is_url", "picture_endings", "read_pixels"]
+__all__ = [
+    "LUMA",
+    "WHITE",
+    "Picture",
+    "Pixels",
+    "describe",
+    "is_url",
+    "picture_endings",
+    "read_picture",
+    "read_pixels",
+]
 
 
 def read_pixels(image: ImageLike, *, limits: Limits = DEFAULT_LIMITS) -> Pixels:
@@ -48,11 +59,25 @@ def read_pixels(image: ImageLike, *, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     ImageError
         It cannot be read as a picture, or is beyond the limits. Names the picture and says why.
     """
+    return read_picture(image, limits=limits).pixels
+
+
+def read_picture(
+    image: ImageLike, *, limits: Limits = DEFAULT_LIMITS, decode_side: int | None = None
+) -> Picture:
+    """Read a picture as `read_pixels` does, or a JPEG scaled while it is decoded, which is faster.
+
+    Parameters
+    ----------
+    decode_side : int, optional
+        JPEGs are decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 at which their shorter side
+        has still so many pixels. PIL images and arrays are taken as they are.
+    """
     name = describe(image)
     if isinstance(image, np.ndarray):
-        return from_array(image, name)
+        return Picture.of(from_array(image, name))
     from PIL import Image
 
     if isinstance(image, Image.Image):
-        return from_pil(image, name)
-    return decode(read_bytes(image, limits), name, limits)
+        return Picture.of(from_pil(image, name))
+    return decode_scaled(read_bytes(image, limits), name, limits, decode_side)

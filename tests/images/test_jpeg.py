@@ -1,14 +1,15 @@
-"""JPEGs: the quick ways give what the general one gives, pixel for pixel and reason for reason."""
+"""JPEGs: the quick ways give what the general one gives, pixel for pixel; scaled ones are nearly as exact."""
 
 import base64
 import io
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import Image, ImageOps, features
 
-from sigsearch import ImageError
-from sigsearch.images import decoding, jpeg, read_pixels
+import sigsearch
+from sigsearch import ImageError, Scheme
+from sigsearch.images import decoding, jpeg, read_picture, read_pixels
 from sigsearch.limits import Limits
 from sigsearch.testing.pictures import make_picture
 
@@ -206,3 +207,167 @@ def test_the_optional_decoder_is_used_where_it_is_there(monkeypatch):
 def test_with_another_libjpeg_in_pillow_the_optional_decoder_is_not_used(monkeypatch):
     monkeypatch.setattr(features, "check_feature", lambda name: False)
     assert jpeg._simplejpeg.__wrapped__() is None
+
+
+def scaled_by_pillow(data, scale):
+    """The pixels of a JPEG that Pillow decodes at 1/scale, as they are stored."""
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft("RGB", (image.width // scale, image.height // scale))
+        return np.asarray(image.convert("RGB"))
+
+
+def enlarged(data, scale):
+    """A JPEG as Pillow decodes it at 1/scale, each pixel repeated, cut to the size in full and turned."""
+    pixels = scaled_by_pillow(data, scale).repeat(scale, axis=0).repeat(scale, axis=1)
+    with Image.open(io.BytesIO(data)) as image:
+        cut = Image.fromarray(pixels[: image.height, : image.width])
+        cut.info["exif"] = image.info.get("exif", b"")
+    return np.asarray(ImageOps.exif_transpose(cut))
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "scale"),
+    [
+        ((640, 480), 481, 1),
+        ((640, 480), 241, 1),
+        ((640, 480), 240, 2),
+        ((481, 640), 240, 2),
+        ((640, 480), 121, 2),
+        ((640, 480), 120, 4),
+        ((1600, 1023), 128, 4),
+        ((1600, 1024), 128, 8),
+        ((1024, 1600), 64, 8),
+    ],
+)
+def test_the_scale_is_the_smallest_that_leaves_the_shorter_side_its_pixels(way, size, side, scale):
+    picture = read_picture(encoded(photograph(*size), quality=60), decode_side=side)
+    assert picture.scale == scale
+    assert picture.size == size[::-1]
+    assert picture.pixels.shape[:2] == tuple(-(-length // scale) for length in size[::-1])
+
+
+@pytest.mark.parametrize("side", [64, 128, 256])
+@pytest.mark.parametrize("size", [(600, 512), (607, 515), (513, 799)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"subsampling": "4:4:4"},
+        {"subsampling": "4:2:2"},
+        {"subsampling": "4:2:0"},
+        {"progressive": True},
+        {"restart_marker_blocks": 3},
+    ],
+    ids=str,
+)
+def test_scaled_pixels_are_those_of_pillows_draft_mode(way, options, size, side):
+    data = encoded(photograph(*size), **options)
+    picture = read_picture(data, decode_side=side)
+    assert picture.scale == 512 // side
+    assert np.array_equal(picture.pixels, scaled_by_pillow(data, picture.scale))
+
+
+@pytest.mark.parametrize("subsampling", ["440", "411"])
+@pytest.mark.parametrize("side", [64, 128, 256])
+def test_scaled_pixels_of_rare_subsampling_are_those_of_pillows_draft_mode(way, subsampling, side):
+    simplejpeg = pytest.importorskip("simplejpeg")
+    data = simplejpeg.encode_jpeg(np.asarray(photograph(607, 515)), 90, "RGB", subsampling)
+    picture = read_picture(data, decode_side=side)
+    assert picture.scale == 512 // side
+    assert np.array_equal(picture.pixels, scaled_by_pillow(data, picture.scale))
+
+
+@pytest.mark.full_size
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("side", [64, 128, 256])
+def test_a_scaled_signature_is_that_of_the_picture_whose_pixels_are_repeated(way, orientation, side):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(photograph(607, 515), exif=exif)  # no multiples of 2, 4 and 8
+    whole = enlarged(data, 512 // side)
+    scheme = Scheme(decode_side=side)
+    assert np.array_equal(
+        sigsearch.compute_signature(data, scheme=scheme), sigsearch.compute_signature(whole)
+    )
+    assert np.array_equal(
+        sigsearch.compute_orientations(data, scheme=scheme), sigsearch.compute_orientations(whole)
+    )
+
+
+def test_a_scaled_signature_of_grey_is_that_of_the_picture_whose_pixels_are_repeated(way):
+    data = encoded(photograph(607, 515).convert("L"))
+    scaled = sigsearch.compute_signature(data, scheme=Scheme(decode_side=128))
+    assert np.array_equal(scaled, sigsearch.compute_signature(enlarged(data, 4)))
+
+
+def test_a_scaled_signature_is_near_the_exact_one(way, caravaggio, mona_lisa):
+    for path in (caravaggio, mona_lisa):
+        scaled = sigsearch.compute_signature(path, scheme=Scheme(decode_side=100))
+        assert 0 < sigsearch.distance(sigsearch.compute_signature(path), scaled) < 0.1
+
+
+@pytest.mark.full_size
+def test_where_lines_without_a_difference_move_the_window_the_picture_is_decoded_in_full(way):
+    framed = Image.new("RGB", (640, 512), "black")
+    framed.paste(photograph(480, 384), (80, 64))
+    data = encoded(framed)
+    scheme = Scheme(decode_side=128)
+    assert read_picture(data, decode_side=128).scale == 4
+    assert not np.array_equal(
+        sigsearch.compute_signature(data), sigsearch.compute_signature(enlarged(data, 4))
+    )
+    assert np.array_equal(sigsearch.compute_signature(data, scheme=scheme), sigsearch.compute_signature(data))
+    assert np.array_equal(
+        sigsearch.compute_orientations(data, scheme=scheme), sigsearch.compute_orientations(data)
+    )
+
+
+def test_a_picture_without_features_has_none_scaled_either(way):
+    data = encoded(Image.new("RGB", (640, 512), "navy"))
+    assert not sigsearch.compute_signature(data, scheme=Scheme(decode_side=64)).any()
+
+
+def test_what_is_no_plain_jpeg_is_never_scaled(way):
+    picture = photograph(600, 512)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    pixels = np.asarray(picture)
+    for source in (stream.getvalue(), encoded(picture.convert("CMYK")), picture, pixels):
+        assert read_picture(source, decode_side=64).scale == 1
+        assert np.array_equal(
+            sigsearch.compute_signature(source, scheme=Scheme(decode_side=64)),
+            sigsearch.compute_signature(source),
+        )
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_truncated_jpeg_is_refused_scaled_too(way, caravaggio, share):
+    data = caravaggio.read_bytes()
+    with pytest.raises(ImageError, match="image file is truncated"):
+        read_picture(data[: int(share * len(data))], decode_side=64)
+
+
+def test_the_limit_is_of_the_pixels_in_full(way):
+    data = encoded(photograph(640, 480))
+    with pytest.raises(ImageError, match="it has 640 x 480 pixels, more than the limit of 300000"):
+        read_picture(data, decode_side=64, limits=Limits(pixels=300_000))
+
+
+@pytest.mark.parametrize("location", ["memory://", "local"])
+def test_an_index_of_a_scheme_that_scales_stores_and_searches_scaled(way, location, tmp_path, caravaggio):
+    scheme = Scheme(decode_side=100)
+    expected = sigsearch.compute_signature(caravaggio, scheme=scheme)
+    place = str(tmp_path / "index.sig") if location == "local" else location
+    with sigsearch.open(place, scheme=scheme) as index:
+        index.add(caravaggio, id="one")
+        index.add_many([sigsearch.Item(image=caravaggio, id="many")])
+        assert all(np.array_equal(index.get(id).views[0].signature, expected) for id in ("one", "many"))
+        assert [match.distance for match in index.search(caravaggio)] == [0, 0]
+        assert index.search(caravaggio, all_orientations=True)[0].orientation == "as-is"
+        assert index.search(sigsearch.compute_signature(caravaggio))[0].distance > 0
+    if location == "local":
+        with pytest.raises(
+            sigsearch.SchemeMismatchError, match=r"open it with scheme=Scheme\(decode_side=100\)"
+        ):
+            sigsearch.open(place)
+        with sigsearch.open(place, scheme=scheme) as index:
+            assert [match.distance for match in index.search(caravaggio)] == [0, 0]
