@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from sigsearch import images
 from sigsearch.errors import InputError
+from sigsearch.orientations import rows_after
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 from sigsearch.words import word_positions
 
@@ -207,18 +208,14 @@ def _sum_scaled_squares(
     """
     kernels = _kernels()
     tables = []
-    for sums, length, missing in zip(
-        kernels.activity(picture.pixels), picture.size, picture.missing, strict=True
-    ):
-        lines = np.repeat(sums, picture.scale)[missing : missing + length]
+    for sums, length in zip(kernels.activity(picture.pixels), picture.size, strict=True):
+        lines = np.repeat(sums, picture.scale)[:length]
         table = _intervals(lines, picture.size, scheme, turned)
         if not np.array_equal(table, _intervals(np.ones_like(lines), picture.size, scheme, turned)):
             return None
         tables.append(table)
     rows, columns = tables
-    top, left = picture.missing
-    sums = kernels.scaled_square_sums(picture.pixels, rows + top, columns + left, picture.scale)
-    return sums, rows, columns
+    return kernels.scaled_square_sums(picture.pixels, rows, columns, picture.scale), rows, columns
 
 
 def _intervals(
@@ -234,13 +231,20 @@ def _intervals(
 def _from_image(image: ImageLike, scheme: Scheme, *, turned: bool) -> npt.NDArray[np.int8]:
     """The signature of a picture, or those of its 16 orientations: ``(1 or 16, 648)`` int8."""
     picture = images.read_picture(image, decode_side=scheme.decode_side)
-    found = _sum_scaled_squares(picture, scheme, turned=turned) if picture.scale > 1 else None
+    every = turned or picture.turn > 0
+    found = None
+    if picture.scale > 1:
+        found = _sum_scaled_squares(picture, scheme, turned=every)
+        if found is None:
+            picture = picture.in_full()
     if found is None:
-        found = sum_squares(picture.in_full(), scheme, turned=turned)
+        found = sum_squares(picture.pixels, scheme, turned=every)
     signatures: npt.NDArray[np.int8] = _kernels().signatures_of(
         *found, scheme.grid_size, scheme.tolerance, scheme.levels
     )
-    return signatures
+    if not picture.turn:
+        return signatures
+    return signatures[rows_after(picture.turn) if turned else [picture.turn]]
 
 
 def _kernels() -> ModuleType:

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from sigsearch.images.decoding import decode_scaled, from_pil, picture_endings
+from sigsearch.images.decoding import decode, decode_picture, from_pil, picture_endings
 from sigsearch.images.picture import Picture
 from sigsearch.images.pixels import LUMA, WHITE, Pixels, from_array
 from sigsearch.limits import DEFAULT_LIMITS, Limits
@@ -59,13 +59,20 @@ def read_pixels(image: ImageLike, *, limits: Limits = DEFAULT_LIMITS) -> Pixels:
     ImageError
         It cannot be read as a picture, or is beyond the limits. Names the picture and says why.
     """
-    return read_picture(image, limits=limits).pixels
+    name = describe(image)
+    if isinstance(image, np.ndarray):
+        return from_array(image, name)
+    from PIL import Image
+
+    if isinstance(image, Image.Image):
+        return from_pil(image, name)
+    return decode(read_bytes(image, limits), name, limits)
 
 
 def read_picture(
     image: ImageLike, *, limits: Limits = DEFAULT_LIMITS, decode_side: int | None = None
 ) -> Picture:
-    """Read a picture as `read_pixels` does, or a JPEG scaled while it is decoded, which is faster.
+    """Read a picture for a signature: as `read_pixels` does, but not turned, which would take long.
 
     Parameters
     ----------
@@ -73,11 +80,8 @@ def read_picture(
         JPEGs are decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 at which their shorter side
         has still so many pixels. PIL images and arrays are taken as they are.
     """
-    name = describe(image)
-    if isinstance(image, np.ndarray):
-        return Picture.of(from_array(image, name))
     from PIL import Image
 
-    if isinstance(image, Image.Image):
-        return Picture.of(from_pil(image, name))
-    return decode_scaled(read_bytes(image, limits), name, limits, decode_side)
+    if isinstance(image, (np.ndarray, Image.Image)):
+        return Picture.of(read_pixels(image, limits=limits))
+    return decode_picture(read_bytes(image, limits), describe(image), limits, decode_side)

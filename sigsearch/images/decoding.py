@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sigsearch.errors import ImageError
-from sigsearch.images.jpeg import Jpeg, read_jpeg
+from sigsearch.images.jpeg import read_jpeg
 from sigsearch.images.picture import Picture
 from sigsearch.images.pixels import Pixels, from_array
 from sigsearch.limits import Limits
@@ -33,27 +32,18 @@ def picture_endings() -> frozenset[str]:
     )
 
 
-# EXIF orientations in which, in this order, the axes are swapped and one of them is read backwards.
-_SWAPPED = (5, 6, 7, 8)
-_ROWS_BACKWARDS = (3, 4, 7, 8)
-_COLUMNS_BACKWARDS = (2, 3, 6, 7)
+# By EXIF orientation, the places in sigsearch.ORIENTATIONS of what is to be done.
+_TURNS = {1: 0, 2: 4, 3: 2, 4: 6, 5: 5, 6: 3, 7: 7, 8: 1}
 
 
-def decode_scaled(data: bytes, name: str, limits: Limits, side: int | None) -> Picture:
+def decode_picture(data: bytes, name: str, limits: Limits, side: int | None) -> Picture:
     """An encoded picture, a JPEG at the smallest scale at which its shorter side has still so many pixels."""
-    jpeg = read_jpeg(data, name, limits, side) if side is not None else None
-    if jpeg is None or jpeg.scale == 1:
-        return Picture.of(decode(data, name, limits) if jpeg is None else _from_jpeg(jpeg, name))
-    rows, columns = reversed(jpeg.size) if jpeg.turn in _SWAPPED else jpeg.size
+    jpeg = read_jpeg(data, name, limits, side)
+    if jpeg is None:
+        return Picture.of(decode(data, name, limits))
+    pixels = from_array(jpeg.array, name, in_range=False)
     return Picture(
-        _from_jpeg(jpeg, name),
-        (rows, columns),
-        partial(decode, data, name, limits),
-        jpeg.scale,
-        (
-            -rows % jpeg.scale if jpeg.turn in _ROWS_BACKWARDS else 0,
-            -columns % jpeg.scale if jpeg.turn in _COLUMNS_BACKWARDS else 0,
-        ),
+        pixels, _TURNS[jpeg.turn], jpeg.size, jpeg.scale, lambda: decode_picture(data, name, limits, None)
     )
 
 
@@ -63,7 +53,7 @@ def decode(data: bytes, name: str, limits: Limits) -> Pixels:
         raise ImageError(name, "it is empty (0 bytes)")
     jpeg = read_jpeg(data, name, limits)
     if jpeg is not None:
-        return _from_jpeg(jpeg, name)
+        return from_array(_as_displayed(jpeg.array, jpeg.turn), name, in_range=False)
     import imageio.v3 as iio
     from imageio.core.request import InitializationError
 
@@ -86,10 +76,6 @@ def decode(data: bytes, name: str, limits: Limits) -> Pixels:
             raise ImageError(name, "its content is not a picture of a known format") from error
         raise ImageError(name, _reason(cause)) from error
     return from_array(_as_displayed(array, turn), name, in_range=False)
-
-
-def _from_jpeg(jpeg: Jpeg, name: str) -> Pixels:
-    return from_array(_as_displayed(jpeg.array, jpeg.turn), name, in_range=False)
 
 
 def _reason(error: BaseException) -> str:
@@ -122,10 +108,10 @@ def _as_displayed(array: Pixels, orientation: object) -> Pixels:
     imageio's own ``rotate=True`` flips the wrong axis of a grey or palette picture read as RGB
     (2.38: it looks at the file's mode, not at the array's).
     """
-    if orientation in _SWAPPED:
+    if orientation in (5, 6, 7, 8):
         array = np.swapaxes(array, 0, 1)
-    if orientation in _ROWS_BACKWARDS:
+    if orientation in (3, 4, 7, 8):
         array = array[::-1]
-    if orientation in _COLUMNS_BACKWARDS:
+    if orientation in (2, 3, 6, 7):
         array = array[:, ::-1]
     return array

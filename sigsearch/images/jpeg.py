@@ -34,7 +34,7 @@ class Jpeg(NamedTuple):
     """
 
     array: Pixels
-    turn: object
+    turn: int
     size: tuple[int, int]
     scale: int
 
@@ -66,7 +66,8 @@ def read_jpeg(data: bytes, name: str, limits: Limits, side: int | None = None) -
                 if image.mode not in ("L", "RGB"):  # CMYK
                     return None
                 _check_limit(image.size, name, limits)
-                turn = image.getexif().get(_ORIENTATION, 1)
+                told = image.getexif().get(_ORIENTATION)  # anything may stand there
+                turn = next((turn for turn in range(2, 9) if turn == told), 1)
                 size = image.height, image.width
                 scale = 1
                 if side is not None:
@@ -89,7 +90,7 @@ def _check_limit(size: tuple[int, int], name: str, limits: Limits) -> None:
 
 def _pixels(data: bytes, image: Image, scale: int) -> Pixels:
     width, height = (-(-length // scale) for length in image.size)
-    decode = _simplejpeg()
+    decode = optional_decoder()
     if decode is not None:
         wanted = {} if scale == 1 else {"min_width": width, "min_height": height, "min_factor": scale}
         try:
@@ -109,7 +110,7 @@ def _pixels(data: bytes, image: Image, scale: int) -> Pixels:
 
 
 @cache
-def _simplejpeg() -> Callable[..., Any] | None:
+def optional_decoder() -> Callable[..., Any] | None:
     """The decoder of simplejpeg, if it is there and Pillow's pixels come from the same library."""
     from PIL import features
 

@@ -1,4 +1,4 @@
-"""Picture: pixels, and what they stand for where the decoder scaled them."""
+"""Picture: pixels as they are stored, and what they stand for: turned, or scaled by their decoder."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ from sigsearch.images.pixels import Pixels
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture as a person sees it, in full or scaled by its decoder.
+    """A picture for a signature, which needs neither to be turned nor to have all its pixels.
 
     Attributes
     ----------
     pixels : ndarray
         See `Pixels`.
+    turn : int
+        The orientation, by its place in `sigsearch.ORIENTATIONS`, in which they are to be seen.
     size : tuple of int
-        Rows and columns of the picture in full.
+        Rows and columns in full, not turned.
     scale : int
-        Each pixel stands for ``scale`` x ``scale`` of the picture in full.
-    missing : tuple of int
-        Rows and columns that the first row and column of pixels stand for beyond the picture's edge. The
-        decoder has such at the last ones, where the size is no multiple of the scale; turned, they come
-        first.
+        Each pixel stands for ``scale`` x ``scale`` of the picture in full; of the last row and column, for
+        what there is.
     in_full : callable
         Decodes it again, unscaled.
     """
 
     pixels: Pixels
+    turn: int
     size: tuple[int, int]
-    in_full: Callable[[], Pixels]
-    scale: int = 1
-    missing: tuple[int, int] = (0, 0)
+    scale: int
+    in_full: Callable[[], Picture]
 
     @classmethod
-    def of(cls, pixels: Pixels) -> Picture:
-        """The picture that these pixels are."""
-        return cls(pixels, (pixels.shape[0], pixels.shape[1]), lambda: pixels)
+    def of(cls, pixels: Pixels, turn: int = 0) -> Picture:
+        """The picture in full that these pixels are."""
+        return cls(pixels, turn, (pixels.shape[0], pixels.shape[1]), 1, lambda: cls.of(pixels, turn))

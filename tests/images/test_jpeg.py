@@ -46,10 +46,10 @@ def way(request, monkeypatch):
     """The quick way with the optional decoder, and without it."""
     if request.param == "simplejpeg":
         pytest.importorskip("simplejpeg")
-        if jpeg._simplejpeg() is None:
+        if jpeg.optional_decoder() is None:
             pytest.skip("Pillow is built with another libjpeg")
     else:
-        monkeypatch.setattr(jpeg, "_simplejpeg", lambda: None)
+        monkeypatch.setattr(jpeg, "optional_decoder", lambda: None)
     return request.param
 
 
@@ -201,12 +201,12 @@ def test_more_pixels_than_the_limit_are_refused_before_they_are_decoded(way, mon
 @needs_turbo
 def test_the_optional_decoder_is_used_where_it_is_there(monkeypatch):
     simplejpeg = pytest.importorskip("simplejpeg")
-    assert jpeg._simplejpeg() is simplejpeg.decode_jpeg
+    assert jpeg.optional_decoder() is simplejpeg.decode_jpeg
 
 
 def test_with_another_libjpeg_in_pillow_the_optional_decoder_is_not_used(monkeypatch):
     monkeypatch.setattr(features, "check_feature", lambda name: False)
-    assert jpeg._simplejpeg.__wrapped__() is None
+    assert jpeg.optional_decoder.__wrapped__() is None
 
 
 def scaled_by_pillow(data, scale):
@@ -293,6 +293,16 @@ def test_a_scaled_signature_is_that_of_the_picture_whose_pixels_are_repeated(way
     )
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_signatures_are_those_of_the_picture_really_turned(way, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(photograph(80, 60), exif=exif)
+    pixels = read_pixels(data)
+    assert np.array_equal(sigsearch.compute_signature(data), sigsearch.compute_signature(pixels))
+    assert np.array_equal(sigsearch.compute_orientations(data), sigsearch.compute_orientations(pixels))
+
+
 def test_a_scaled_signature_of_grey_is_that_of_the_picture_whose_pixels_are_repeated(way):
     data = encoded(photograph(607, 515).convert("L"))
     scaled = sigsearch.compute_signature(data, scheme=Scheme(decode_side=128))
@@ -319,6 +329,15 @@ def test_where_lines_without_a_difference_move_the_window_the_picture_is_decoded
     assert np.array_equal(
         sigsearch.compute_orientations(data, scheme=scheme), sigsearch.compute_orientations(data)
     )
+
+
+@pytest.mark.parametrize("side", [None, 64])
+def test_a_picture_is_decoded_once(way, side, monkeypatch):
+    calls = []
+    pixels = jpeg._pixels
+    monkeypatch.setattr(jpeg, "_pixels", lambda *args: calls.append(args) or pixels(*args))
+    sigsearch.compute_signature(encoded(photograph(320, 240)), scheme=Scheme(decode_side=side))
+    assert len(calls) == 1
 
 
 def test_a_picture_without_features_has_none_scaled_either(way):
