@@ -98,6 +98,35 @@ def activity(pixels: Array) -> tuple[Array, Array]:
 
 
 @helper
+def _grey_at(pixels: Array, i: int, j: int) -> int:
+    """The grey of one pixel. The ndim is settled when compiling."""
+    if pixels.ndim == 3:
+        red, green, blue = np.int64(pixels[i, j, 0]), np.int64(pixels[i, j, 1]), np.int64(pixels[i, j, 2])
+        grey = 2125 * red + 7154 * green + 721 * blue
+    else:
+        grey = np.int64(pixels[i, j])
+    return int(grey)
+
+
+@kernel([types.boolean(pixels, _SUMS, _SUMS) for pixels in _PIXELS])
+def all_active(pixels: Array, rows: Array, columns: Array) -> bool:
+    """Whether `activity` is above 0 in each of these rows and columns; it stops where it sees that."""
+    for i in rows:
+        j = 1
+        while j < pixels.shape[1] and _grey_at(pixels, i, j) == _grey_at(pixels, i, j - 1):
+            j += 1
+        if j >= pixels.shape[1]:
+            return False
+    for j in columns:
+        i = 1
+        while i < pixels.shape[0] and _grey_at(pixels, i, j) == _grey_at(pixels, i - 1, j):
+            i += 1
+        if i >= pixels.shape[0]:
+            return False
+    return True
+
+
+@helper
 def _percentile(cumulated: Array, percent: int) -> int:
     """A percentile of ascending sums, interpolated linearly, times 100: a whole number, nothing to round."""
     rank = (cumulated.shape[0] - 1) * percent

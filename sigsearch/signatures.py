@@ -192,7 +192,9 @@ def sum_squares(
     ``(9, 9)``, ``(9, 2)`` and ``(9, 2)`` int64; if turned, for the axes read both ways, twice the 9.
     """
     kernels = _kernels()
-    rows, columns = (_intervals(sums, pixels.shape[:2], scheme, turned) for sums in kernels.activity(pixels))
+    size = pixels.shape[0], pixels.shape[1]
+    lines: Any = kernels.activity(pixels) if not _is_even(pixels, size, 1, scheme) else map(_evenly, size)
+    rows, columns = (_intervals(sums, size, scheme, turned) for sums in lines)
     return kernels.square_sums(pixels, rows, columns), rows, columns
 
 
@@ -202,24 +204,45 @@ def _sum_scaled_squares(
     """As `sum_squares` of the picture in full, from its scaled pixels; None where these cannot tell.
 
     The squares are laid in the rows and columns of the picture in full and moved by no rounding, for their
-    means hardly change by scaling. Nor does the window between the percentiles: they are of the cumulated
-    sums as a list of numbers, and so lie at the same rank in every picture, unless a line without any
-    difference lies there. Scaling makes more such lines; then only the picture in full can tell.
+    means hardly change by scaling. Nor does the window, unless lines without any difference move it; scaling
+    makes more such lines, so then only the picture in full can tell.
     """
-    kernels = _kernels()
-    tables = []
-    for sums, length in zip(kernels.activity(picture.pixels), picture.size, strict=True):
-        lines = np.repeat(sums, picture.scale)[:length]
-        table = _intervals(lines, picture.size, scheme, turned)
-        if not np.array_equal(table, _intervals(np.ones_like(lines), picture.size, scheme, turned)):
-            return None
-        tables.append(table)
-    rows, columns = tables
-    return kernels.scaled_square_sums(picture.pixels, rows, columns, picture.scale), rows, columns
+    if not _is_even(picture.pixels, picture.size, picture.scale, scheme):
+        return None
+    rows, columns = (_intervals(_evenly(length), picture.size, scheme, turned) for length in picture.size)
+    return _kernels().scaled_square_sums(picture.pixels, rows, columns, picture.scale), rows, columns
+
+
+def _is_even(pixels: Pixels, size: tuple[int, int], scale: int, scheme: Scheme) -> bool:
+    """Whether the window of step 2 lies as if all lines had the same activity, read in either direction.
+
+    Its percentiles are those of the cumulated sums as a list of numbers, and a percentile of an ascending
+    list lies at a known rank. So the window lies there in every picture whose cumulated sums rise at these
+    ranks: whose activity is above 0 in the few lines that stand there. Nothing else of the sums matters.
+    """
+    rows, columns = (_deciding_lines(length, scheme.crop_percentiles) for length in size)
+    if rows is None or columns is None:
+        return False
+    even: bool = _kernels().all_active(pixels, rows // scale, columns // scale)
+    return even
+
+
+def _deciding_lines(length: int, percentiles: tuple[int, int]) -> npt.NDArray[np.int64] | None:
+    """The lines where the cumulated sums must rise, forwards and backwards; None if there are none such."""
+    first = (length - 1) * percentiles[0] // 100 + 1
+    last = -(-(length - 1) * percentiles[1] // 100)
+    if first >= length:
+        return None
+    lines = np.array([first, last], np.int64)
+    return np.concatenate([lines, length - 1 - lines])
+
+
+def _evenly(length: int) -> npt.NDArray[np.int64]:
+    return np.ones(length, np.int64)
 
 
 def _intervals(
-    sums: npt.NDArray[np.int64], size: tuple[int, ...], scheme: Scheme, turned: bool
+    sums: npt.NDArray[np.int64], size: tuple[int, int], scheme: Scheme, turned: bool
 ) -> npt.NDArray[np.int64]:
     side = max(2, (min(size) + 10) // 20)
     found: npt.NDArray[np.int64] = _kernels().intervals(

@@ -43,6 +43,18 @@ def test_activity_equals_its_twin(pixels):
     assert columns.tolist() == down
 
 
+@SETTINGS
+@given(pictures)
+def test_lines_are_active_where_their_activity_is_above_zero(pixels):
+    sums = kernels.activity(pixels)
+    for axis in (0, 1):
+        for line, total in enumerate(sums[axis]):
+            lines = [np.array([], np.int64), np.array([], np.int64)]
+            lines[axis] = np.array([line])
+            assert kernels.all_active(pixels, *lines) == (total > 0)
+    assert kernels.all_active(pixels, *(np.flatnonzero(each) for each in sums))
+
+
 def test_activity_does_not_overflow_in_a_tall_picture_of_black_and_white_lines():
     pixels = np.zeros((3000, 2, 3), np.uint8)
     pixels[::2] = 255
