@@ -4,6 +4,7 @@ import typer
 
 from benchmarks.bulk import bulk
 from benchmarks.cost import cost
+from benchmarks.decoding import decoding
 from benchmarks.elasticsearch import elasticsearch
 from benchmarks.embedded import embedded
 from benchmarks.golden import golden
@@ -13,6 +14,7 @@ from benchmarks.parity import parity
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.command()(parity)
 app.command()(cost)
+app.command()(decoding)
 app.command()(golden)
 app.command()(embedded)
 app.command()(elasticsearch)

@@ -98,6 +98,35 @@ def activity(pixels: Array) -> tuple[Array, Array]:
 
 
 @helper
+def _grey_at(pixels: Array, i: int, j: int) -> int:
+    """The grey of one pixel. The ndim is settled when compiling."""
+    if pixels.ndim == 3:
+        red, green, blue = np.int64(pixels[i, j, 0]), np.int64(pixels[i, j, 1]), np.int64(pixels[i, j, 2])
+        grey = 2125 * red + 7154 * green + 721 * blue
+    else:
+        grey = np.int64(pixels[i, j])
+    return int(grey)
+
+
+@kernel([types.boolean(pixels, _SUMS, _SUMS) for pixels in _PIXELS])
+def all_active(pixels: Array, rows: Array, columns: Array) -> bool:
+    """Whether `activity` is above 0 in each of these rows and columns; it stops where it sees that."""
+    for i in rows:
+        j = 1
+        while j < pixels.shape[1] and _grey_at(pixels, i, j) == _grey_at(pixels, i, j - 1):
+            j += 1
+        if j >= pixels.shape[1]:
+            return False
+    for j in columns:
+        i = 1
+        while i < pixels.shape[0] and _grey_at(pixels, i, j) == _grey_at(pixels, i - 1, j):
+            i += 1
+        if i >= pixels.shape[0]:
+            return False
+    return True
+
+
+@helper
 def _percentile(cumulated: Array, percent: int) -> int:
     """A percentile of ascending sums, interpolated linearly, times 100: a whole number, nothing to round."""
     rank = (cumulated.shape[0] - 1) * percent
@@ -184,6 +213,33 @@ def square_sums(pixels: Array, rows: Array, columns: Array) -> Array:
             for c in range(columns.shape[0]):
                 for j in range(columns[c, 0], columns[c, 1]):
                     sums[r, c] += line[j]
+    return sums
+
+
+@kernel([_TABLE_OUT(_RGB, _TABLE, _TABLE, _INT)])
+def scaled_square_sums(pixels: Array, rows: Array, columns: Array, scale: int) -> Array:
+    """As `square_sums` of the picture in which each pixel stands scale times in each direction.
+
+    Rows and columns are that picture's: a square's edge may cut through a pixel, which then counts by its
+    share.
+    """
+    sums = np.zeros((rows.shape[0], columns.shape[0]), np.int64)
+    width = pixels.shape[1]
+    channels = np.empty(3 * width, np.int64)
+    for r in range(rows.shape[0]):
+        top, bottom = rows[r, 0], rows[r, 1]
+        channels[:] = 0
+        for i in range(top // scale, (bottom - 1) // scale + 1):
+            height = min(bottom, (i + 1) * scale) - max(top, i * scale)
+            row = pixels[i].reshape(-1)
+            for j in range(3 * width):
+                channels[j] += height * np.int64(row[j])
+        for c in range(columns.shape[0]):
+            left, right = columns[c, 0], columns[c, 1]
+            for j in range(left // scale, (right - 1) // scale + 1):
+                across = min(right, (j + 1) * scale) - max(left, j * scale)
+                luma = 2125 * channels[3 * j] + 7154 * channels[3 * j + 1] + 721 * channels[3 * j + 2]
+                sums[r, c] += across * luma
     return sums
 
 

@@ -81,7 +81,7 @@ def open(
         what the environment variable SIGSEARCH_INDEX or a configuration file says, see `sigsearch.config`.
     scheme : Scheme, optional
         How signatures and words are made; an index made with another is refused. Default: signatures of the
-        default scheme, with whatever words the index finds them by.
+        default scheme, with whatever words the index finds them by, of pictures decoded as the index has it.
     create : bool
         If False, an index that does not exist is an error.
     limits : Limits, optional
@@ -118,7 +118,7 @@ def open(
     )
     shown = plugins.without_password(location)
     try:
-        (scheme or DEFAULT_SCHEME.with_words_of(backend.scheme)).check_same(backend.scheme, shown)
+        (scheme or _usual(backend.scheme)).check_same(backend.scheme, shown)
     except SigsearchError:
         backend.close()
         raise
@@ -649,6 +649,11 @@ def _rescore(
 
 
 # Arguments
+
+
+def _usual(stored: Scheme) -> Scheme:
+    """The scheme that an index may have without being asked for it by name."""
+    return replace(DEFAULT_SCHEME.with_words_of(stored), decode_side=stored.decode_side)
 
 
 def _make_folder(folder: Path) -> None:

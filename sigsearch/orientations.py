@@ -15,3 +15,17 @@ ORIENTATIONS: Final[tuple[str, ...]] = tuple(
 A name says what is done to the query to look like the stored picture, in this order: ``mirror`` left to
 right, ``rotate-90`` against the clock as `numpy.rot90` does, ``invert`` to the negative.
 """
+
+
+def rows_after(first: int) -> list[int]:
+    """Of a picture that is to be seen in an orientation already: the rows that its 16 orientations are then.
+
+    To turn and then to mirror is to mirror and then to turn the other way.
+    """
+    mirrored, turns = divmod(first % 8, 4)
+    return [
+        8 * (inverted ^ first // 8) + 4 * (mirror ^ mirrored) + (turn + (-turns if mirror else turns)) % 4
+        for inverted in (0, 1)
+        for mirror in (0, 1)
+        for turn in range(4)
+    ]

@@ -33,6 +33,10 @@ class Scheme:
         `sigsearch.words`.
     word_length, word_count : int
         Values in a word, 1 to 39, and words in a signature.
+    decode_side : int, optional
+        JPEGs are decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 at which their shorter side
+        has still so many pixels, 64 at the least. Big photographs take less time then, and have nearly
+        the same signatures, see docs/benchmarks.md. None, the default: in full, for exactly the same.
     revision : int
         The revision of the computation itself.
 
@@ -53,6 +57,7 @@ class Scheme:
     word_shape: Literal["cross", "run"] = "cross"
     word_length: int = 10
     word_count: int = 80
+    decode_side: int | None = None
     revision: int = REVISION
 
     def __post_init__(self) -> None:
@@ -77,9 +82,12 @@ class Scheme:
             ("levels", 1, 9),
             ("word_length", 1, 39),
             ("word_count", 1, self.signature_length if type(self.grid_size) is int else 1),
+            ("decode_side", 64, 2**16),
             ("revision", 1, 2**31),
         ):
             value = getattr(self, name)
+            if name == "decode_side" and value is None:
+                continue
             if type(value) is not int or not low <= value <= high:
                 raise InputError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
 
@@ -90,7 +98,10 @@ class Scheme:
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, to be stored with an index."""
-        return asdict(self) | {"crop_percentiles": list(self.crop_percentiles)}
+        stored = asdict(self) | {"crop_percentiles": list(self.crop_percentiles)}
+        if self.decode_side is None:  # as before there was this parameter: some servers compare the text
+            del stored["decode_side"]
+        return stored
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Scheme":

@@ -10,13 +10,14 @@ import numpy.typing as npt
 from sigsearch import images
 from sigsearch.errors import InputError
 from sigsearch.limits import DEFAULT_LIMITS, Limits
+from sigsearch.orientations import rows_after
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 from sigsearch.words import word_positions
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from sigsearch.images import ImageLike, Pixels
+    from sigsearch.images import ImageLike, Picture, Pixels
 
 Signature = npt.NDArray[np.int8]
 """``(648,)`` int8 in -2 to 2, in the default scheme."""
@@ -55,7 +56,7 @@ def compute_signature(
     """
     if is_signature(image, scheme):
         return as_signatures(image, scheme, ndim=1)
-    signature: Signature = _from_pixels(images.read_pixels(image, limits=limits), scheme, turned=False)[0]
+    signature: Signature = _from_image(image, scheme, limits, turned=False)[0]
     return signature
 
 
@@ -79,7 +80,7 @@ def compute_orientations(
     """
     if is_signature(image, scheme):
         raise InputError("all orientations can be had of a picture, not of a signature: pass the picture")
-    return _from_pixels(images.read_pixels(image, limits=limits), scheme, turned=True)
+    return _from_image(image, scheme, limits, turned=True)
 
 
 def encode_words(signatures: npt.ArrayLike, *, scheme: Scheme = DEFAULT_SCHEME) -> npt.NDArray[np.int64]:
@@ -206,20 +207,82 @@ def sum_squares(
     ``(9, 9)``, ``(9, 2)`` and ``(9, 2)`` int64; if turned, for the axes read both ways, twice the 9.
     """
     kernels = _kernels()
-    side = max(2, (min(pixels.shape[:2]) + 10) // 20)
-    rows, columns = (
-        kernels.intervals(sums, side, scheme.grid_size, *scheme.crop_percentiles, turned)
-        for sums in kernels.activity(pixels)
-    )
+    size = pixels.shape[0], pixels.shape[1]
+    lines: Any = kernels.activity(pixels) if not _is_even(pixels, size, 1, scheme) else map(_evenly, size)
+    rows, columns = (_intervals(sums, size, scheme, turned) for sums in lines)
     return kernels.square_sums(pixels, rows, columns), rows, columns
 
 
-def _from_pixels(pixels: Pixels, scheme: Scheme, *, turned: bool) -> npt.NDArray[np.int8]:
-    """The signature of pixels, or those of their 16 orientations: ``(1 or 16, 648)`` int8."""
-    signatures: npt.NDArray[np.int8] = _kernels().signatures_of(
-        *sum_squares(pixels, scheme, turned=turned), scheme.grid_size, scheme.tolerance, scheme.levels
+def _sum_scaled_squares(
+    picture: Picture, scheme: Scheme, *, turned: bool
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
+    """As `sum_squares` of the picture in full, from its scaled pixels; None where these cannot tell.
+
+    The squares are laid in the rows and columns of the picture in full and moved by no rounding, for their
+    means hardly change by scaling. Nor does the window, unless lines without any difference move it; scaling
+    makes more such lines, so then only the picture in full can tell.
+    """
+    if not _is_even(picture.pixels, picture.size, picture.scale, scheme):
+        return None
+    rows, columns = (_intervals(_evenly(length), picture.size, scheme, turned) for length in picture.size)
+    return _kernels().scaled_square_sums(picture.pixels, rows, columns, picture.scale), rows, columns
+
+
+def _is_even(pixels: Pixels, size: tuple[int, int], scale: int, scheme: Scheme) -> bool:
+    """Whether the window of step 2 lies as if all lines had the same activity, read in either direction.
+
+    Its percentiles are those of the cumulated sums as a list of numbers, and a percentile of an ascending
+    list lies at a known rank. So the window lies there in every picture whose cumulated sums rise at these
+    ranks: whose activity is above 0 in the few lines that stand there. Nothing else of the sums matters.
+    """
+    rows, columns = (_deciding_lines(length, scheme.crop_percentiles) for length in size)
+    if rows is None or columns is None:
+        return False
+    even: bool = _kernels().all_active(pixels, rows // scale, columns // scale)
+    return even
+
+
+def _deciding_lines(length: int, percentiles: tuple[int, int]) -> npt.NDArray[np.int64] | None:
+    """The lines where the cumulated sums must rise, forwards and backwards; None if there are none such."""
+    first = (length - 1) * percentiles[0] // 100 + 1
+    last = -(-(length - 1) * percentiles[1] // 100)
+    if first >= length:
+        return None
+    lines = np.array([first, last], np.int64)
+    return np.concatenate([lines, length - 1 - lines])
+
+
+def _evenly(length: int) -> npt.NDArray[np.int64]:
+    return np.ones(length, np.int64)
+
+
+def _intervals(
+    sums: npt.NDArray[np.int64], size: tuple[int, int], scheme: Scheme, turned: bool
+) -> npt.NDArray[np.int64]:
+    side = max(2, (min(size) + 10) // 20)
+    found: npt.NDArray[np.int64] = _kernels().intervals(
+        sums, side, scheme.grid_size, *scheme.crop_percentiles, turned
     )
-    return signatures
+    return found
+
+
+def _from_image(image: ImageLike, scheme: Scheme, limits: Limits, *, turned: bool) -> npt.NDArray[np.int8]:
+    """The signature of a picture, or those of its 16 orientations: ``(1 or 16, 648)`` int8."""
+    picture = images.read_picture(image, limits=limits, decode_side=scheme.decode_side)
+    every = turned or picture.turn > 0
+    found = None
+    if picture.scale > 1:
+        found = _sum_scaled_squares(picture, scheme, turned=every)
+        if found is None:
+            picture = picture.in_full()
+    if found is None:
+        found = sum_squares(picture.pixels, scheme, turned=every)
+    signatures: npt.NDArray[np.int8] = _kernels().signatures_of(
+        *found, scheme.grid_size, scheme.tolerance, scheme.levels
+    )
+    if not picture.turn:
+        return signatures
+    return signatures[rows_after(picture.turn) if turned else [picture.turn]]
 
 
 def _kernels() -> ModuleType:

@@ -1,4 +1,4 @@
-"""The embedded index's benchmark: its made-up signatures, its check of the answers, the whole command."""
+"""The embedded index's benchmark: made-up signatures, check of the answers, command; that of decoders."""
 
 import json
 import os
@@ -11,11 +11,13 @@ import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import sigsearch
-from benchmarks import embedded, made
+from benchmarks import decoding, embedded, made
 from benchmarks.report import Report
 from sigsearch.signatures import as_signatures
+from sigsearch.testing.pictures import make_picture
 
 ROOT = Path(__file__).parents[1]
 VALUES = np.arange(-2, 3, dtype=np.int8)
@@ -117,6 +119,30 @@ def test_the_command_measures_all_parts(tmp_path):
     assert rows[0]["records"] == 3000
     assert all(row["values"] for row in rows[1:])
     assert {path.name for path in tmp_path.iterdir()} == {"numbers.json"}
+
+
+def test_decoders_and_scales_are_compared(tmp_path, capsys):
+    for size, name in ((700, "a.jpg"), (1100, "b.jpg")):
+        Image.fromarray(make_picture(7)).resize((size, size)).save(tmp_path / name)
+    numbers = tmp_path / "numbers.json"
+    decoding.decoding(tmp_path, limit=1, rounds=1, sides="300", copies=1, raw=numbers)
+    printed = capsys.readouterr().out
+    assert "pictures: 2" in printed
+    rows = [json.loads(line) for line in numbers.read_text().splitlines()]
+    assert {row["part"] for row in rows} == {
+        "",
+        "decoders",
+        "scaled, times",
+        "scaled, distances",
+        "scaled, copies",
+    }
+    distances = [row["values"] for row in rows if row.get("name") == "decode_side=300"]
+    assert [len(values) for values in distances] == [1, 1, 36]
+
+
+def test_a_folder_without_photographs_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match=r"no JPEG of 0\.3 megapixels or more in "):
+        decoding.decoding(tmp_path)
 
 
 def test_a_part_that_is_not_there_is_refused(tmp_path):

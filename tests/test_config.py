@@ -48,13 +48,14 @@ def test_the_table_of_pyproject_is_read_and_a_pyproject_without_it_passed_over(h
 
 def test_options_and_scheme_come_with_the_location(home):
     (home / "sigsearch.toml").write_text(
-        'index = "elasticsearch://host:9200/name"\n[options]\nreplicas = 0\n[scheme]\nword_length = 12\n'
+        'index = "elasticsearch://host:9200/name"\n[options]\nreplicas = 0\n'
+        "[scheme]\nword_length = 12\ndecode_side = 400\n"
         "[limits]\nseconds = 5\nprivate_addresses = true\n"
     )
     found = find_config(home, {})
     assert found.location == "elasticsearch://host:9200/name"
     assert found.options == {"replicas": 0}
-    assert found.scheme == Scheme(word_length=12)
+    assert found.scheme == Scheme(word_length=12, decode_side=400)
     assert found.limits == Limits(seconds=5, private_addresses=True)
 
 
@@ -89,7 +90,9 @@ def test_open_without_a_location_uses_them(home, monkeypatch):
     with sigsearch.open() as index:
         index.add(made, id="default")
         assert Path(index.location).is_relative_to(home.parent / "home")
-    (home / "sigsearch.toml").write_text('index = "data/photos.sig"\n[scheme]\nword_length = 12\n')
+    (home / "sigsearch.toml").write_text(
+        'index = "data/photos.sig"\n[scheme]\nword_length = 12\ndecode_side = 400\n'
+    )
     with sigsearch.open() as index:
         assert index.count() == 0
         assert index.scheme.word_length == 12

@@ -43,6 +43,18 @@ def test_activity_equals_its_twin(pixels):
     assert columns.tolist() == down
 
 
+@SETTINGS
+@given(pictures)
+def test_lines_are_active_where_their_activity_is_above_zero(pixels):
+    sums = kernels.activity(pixels)
+    for axis in (0, 1):
+        for line, total in enumerate(sums[axis]):
+            lines = [np.array([], np.int64), np.array([], np.int64)]
+            lines[axis] = np.array([line])
+            assert kernels.all_active(pixels, *lines) == (total > 0)
+    assert kernels.all_active(pixels, *(np.flatnonzero(each) for each in sums))
+
+
 def test_activity_does_not_overflow_in_a_tall_picture_of_black_and_white_lines():
     pixels = np.zeros((3000, 2, 3), np.uint8)
     pixels[::2] = 255
@@ -93,6 +105,19 @@ def test_square_sums_equal_their_twin(pixels, data):
     rows, columns = some_intervals(pixels.shape[0]), some_intervals(pixels.shape[1])
     found = kernels.square_sums(pixels, np.array(rows, np.int64), np.array(columns, np.int64))
     assert found.tolist() == reference.square_sums(pixels, rows, columns)
+
+
+@SETTINGS
+@given(rgb_pictures(), st.integers(1, 8), st.data())
+def test_scaled_square_sums_are_those_of_repeated_pixels(pixels, scale, data):
+    def some_intervals(n):
+        starts = data.draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=5))
+        return [(start, data.draw(st.integers(start + 1, n))) for start in starts]
+
+    rows, columns = some_intervals(scale * pixels.shape[0]), some_intervals(scale * pixels.shape[1])
+    found = kernels.scaled_square_sums(pixels, np.array(rows, np.int64), np.array(columns, np.int64), scale)
+    repeated = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+    assert found.tolist() == reference.square_sums(repeated, rows, columns)
 
 
 @SETTINGS

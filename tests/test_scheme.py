@@ -17,14 +17,37 @@ def test_defaults_are_those_of_image_match_but_for_the_words():
         word_shape="cross",
         word_length=10,
         word_count=80,
+        decode_side=None,
         revision=2,
     )
     assert DEFAULT_SCHEME.signature_length == 648
 
 
 def test_a_scheme_survives_json():
-    scheme = Scheme(word_length=12, crop_percentiles=(0, 100))
+    scheme = Scheme(word_length=12, crop_percentiles=(0, 100), decode_side=400)
     assert Scheme.from_json(json.loads(json.dumps(scheme.to_json()))) == scheme
+
+
+def test_a_scheme_that_does_not_scale_is_stored_as_before_there_was_scaling():
+    stored = {
+        "grid_size": 9,
+        "crop_percentiles": [5, 95],
+        "tolerance": 2,
+        "levels": 2,
+        "word_shape": "cross",
+        "word_length": 10,
+        "word_count": 80,
+        "revision": 2,
+    }
+    assert json.dumps(DEFAULT_SCHEME.to_json()) == json.dumps(stored)
+    assert Scheme.from_json(stored) == Scheme.from_json(stored | {"decode_side": None}) == DEFAULT_SCHEME
+
+
+def test_schemes_that_scale_otherwise_differ():
+    with pytest.raises(SchemeMismatchError, match="wanted decode_side=None, found decode_side=400") as caught:
+        DEFAULT_SCHEME.check_same(Scheme(decode_side=400), "a.sig")
+    assert "Scheme(decode_side=400)" in str(caught.value)
+    assert Scheme(decode_side=400).with_words_of(Scheme(word_length=12)).decode_side == 400
 
 
 @pytest.mark.parametrize(
@@ -41,6 +64,8 @@ def test_a_scheme_survives_json():
         ({"word_count": 649}, "word_count must be a whole number from 1 to 648, not 649"),
         ({"word_shape": "star"}, "word_shape must be 'cross' or 'run', not 'star'"),
         ({"word_count": True}, "word_count"),
+        ({"decode_side": 63}, "decode_side must be a whole number from 64 to 65536, not 63"),
+        ({"decode_side": 400.0}, "decode_side"),
     ],
 )
 def test_a_parameter_out_of_range_is_refused_by_name(parameters, message):

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import reference
 from golden_pictures import golden_pictures
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import sigsearch
-from sigsearch import InputError, Scheme
+from sigsearch import InputError, Scheme, signatures
+from sigsearch import _kernels as kernels
 from sigsearch.images import WHITE
 from sigsearch.scheme import IMAGE_MATCH_SCHEME
 
@@ -79,6 +82,27 @@ def test_signature_of_another_scheme_equals_the_twin_with_its_parameters(scheme,
         small_picture, scheme.grid_size, low, high, scheme.tolerance, scheme.levels
     )
     assert sigsearch.compute_signature(small_picture, scheme=scheme).tolist() == expected
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(st.integers(1, 230), st.integers(0, 99), st.integers(1, 100), st.integers(0, 2**32 - 1))
+def test_the_window_lies_at_known_ranks_where_the_lines_there_have_any_activity(length, low, rise, seed):
+    percentiles = (low, min(low + rise, 100))
+    sums = np.random.default_rng(seed).choice(np.array([0, 1, 1000], np.int64), length)
+    lines = signatures._deciding_lines(length, percentiles)
+    if lines is None:
+        return
+    sums[lines] = 7
+    windows = [kernels.intervals(each, 4, 9, *percentiles, True) for each in (sums, np.ones_like(sums))]
+    assert np.array_equal(*windows)
+
+
+@pytest.mark.parametrize("frame", [1, 2, 3, 4, 5, 6, 7, 9])
+@pytest.mark.parametrize("sides", [(1, 1, 1, 1), (1, 0, 0, 0), (0, 0, 1, 0), (0, 1, 0, 1)])
+def test_signature_of_a_framed_picture_equals_the_twin_of_all_steps(small_picture, frame, sides):
+    top, bottom, left, right = (frame * side for side in sides)
+    framed = np.pad(small_picture, ((top, bottom), (left, right), (0, 0)))
+    assert sigsearch.compute_signature(framed).tolist() == reference.signature(framed)
 
 
 def turned(grey, name):

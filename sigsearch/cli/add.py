@@ -67,6 +67,14 @@ def add(
             "Default: beside the index, or in your state folder.",
         ),
     ] = None,
+    decode_side: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Of a new index: decode JPEGs at 1/2, 1/4 or 1/8, as long as so many pixels are left of their "
+            "shorter side; 400 is a good choice.",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", min=0, help="Processes that decode. Default: one for each processor."),
@@ -87,7 +95,8 @@ def add(
     given = None if metadata is None else _parse_metadata(metadata)
     if not paths and not retry_failed:
         context.fail("missing argument 'PATH', or --retry-failed")
-    with sigsearch.open(index) as opened:
+    scheme = None if decode_side is None else sigsearch.Scheme(decode_side=decode_side)
+    with sigsearch.open(index, scheme=scheme) as opened:
         limit_to(
             opened,
             seconds=seconds,

@@ -8,7 +8,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from sigsearch.images.decoding import OUT_OF_MEMORY, decode, from_pil, picture_endings
+from sigsearch.images.decoding import OUT_OF_MEMORY, decode, decode_picture, from_pil, picture_endings
+from sigsearch.images.picture import Picture
 from sigsearch.images.pixels import LUMA, WHITE, Pixels, from_array
 from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.reading import Located, describe, is_url, read_bytes
@@ -28,11 +29,13 @@ __all__ = [
     "LUMA",
     "OUT_OF_MEMORY",
     "WHITE",
+    "Picture",
     "Pixels",
     "describe",
     "is_decoded",
     "is_url",
     "picture_endings",
+    "read_picture",
     "read_pixels",
 ]
 
@@ -73,3 +76,19 @@ def is_decoded(image: object) -> bool:
     from PIL import Image
 
     return isinstance(image, Image.Image)
+
+
+def read_picture(
+    image: ImageLike, *, limits: Limits = DEFAULT_LIMITS, decode_side: int | None = None
+) -> Picture:
+    """Read a picture for a signature: as `read_pixels` does, but not turned, which would take long.
+
+    Parameters
+    ----------
+    decode_side : int, optional
+        JPEGs are decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 at which their shorter side
+        has still so many pixels. PIL images and arrays are taken as they are.
+    """
+    if is_decoded(image):
+        return Picture.of(read_pixels(image, limits=limits))
+    return decode_picture(read_bytes(image, limits), describe(image), limits, decode_side)

@@ -10,6 +10,8 @@ import numpy as np
 
 from sigsearch.errors import ImageError
 from sigsearch.images import bmp, formats, jpeg2000, png, tiff
+from sigsearch.images.jpeg import read_jpeg
+from sigsearch.images.picture import Picture
 from sigsearch.images.pixels import Pixels, check_size, from_array
 from sigsearch.limits import Limits
 
@@ -34,10 +36,28 @@ def picture_endings() -> frozenset[str]:
     return frozenset(readable | formats.ENDINGS)
 
 
+# By EXIF orientation, the places in sigsearch.ORIENTATIONS of what is to be done.
+_TURNS = {1: 0, 2: 4, 3: 2, 4: 6, 5: 5, 6: 3, 7: 7, 8: 1}
+
+
+def decode_picture(data: bytes, name: str, limits: Limits, side: int | None) -> Picture:
+    """An encoded picture, a JPEG at the smallest scale at which its shorter side has still so many pixels."""
+    jpeg = read_jpeg(data, name, limits, side)
+    if jpeg is None:
+        return Picture.of(decode(data, name, limits))
+    pixels = from_array(jpeg.array, name, in_range=False)
+    return Picture(
+        pixels, _TURNS[jpeg.turn], jpeg.size, jpeg.scale, lambda: decode_picture(data, name, limits, None)
+    )
+
+
 def decode(data: bytes, name: str, limits: Limits) -> Pixels:
     """The pixels of an encoded picture."""
     if not data:
         raise ImageError(name, "it is empty (0 bytes)")
+    jpeg = read_jpeg(data, name, limits)
+    if jpeg is not None:
+        return from_array(_turned(jpeg.array, jpeg.turn), name, in_range=False)
     kind = formats.kind_of(data)
     try:
         with warnings.catch_warnings():
