@@ -71,8 +71,8 @@ def add(
         int | None,
         typer.Option(
             metavar="N",
-            help="Of a new index: decode JPEGs at 1/2, 1/4 or 1/8, if so many pixels are left of their shorter "
-            "side; 400 is a good choice.",
+            help="Of a new index: decode JPEGs at 1/2, 1/4 or 1/8, where so many pixels are left of their "
+            "shorter side; 400 is a good choice.",
         ),
     ] = None,
     workers: Annotated[

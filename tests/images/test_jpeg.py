@@ -387,6 +387,7 @@ def test_an_index_of_a_scheme_that_scales_stores_and_searches_scaled(way, locati
         with pytest.raises(
             sigsearch.SchemeMismatchError, match=r"open it with scheme=Scheme\(decode_side=100\)"
         ):
-            sigsearch.open(place)
-        with sigsearch.open(place, scheme=scheme) as index:
+            sigsearch.open(place, scheme=Scheme())
+        with sigsearch.open(place) as index:  # as the index has it
+            assert index.scheme == scheme
             assert [match.distance for match in index.search(caravaggio)] == [0, 0]
