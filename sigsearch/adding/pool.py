@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sigsearch.limits import Limits
     from sigsearch.scheme import Scheme
 
-AHEAD: Final = 8
+AHEAD: Final = 4
 """Pictures that a worker has before it, so that it need not wait while the caller stores others."""
 IDLE_SECONDS: Final = 30.0
 """So long the workers are kept for the next who needs some."""
