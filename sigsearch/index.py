@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -31,6 +31,7 @@ from sigsearch.filters import Filter, as_filter
 from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.orientations import ORIENTATIONS
 from sigsearch.progress import Meter
+from sigsearch.reading.archives import Member
 from sigsearch.records import (
     AddReport,
     Explanation,
@@ -302,8 +303,7 @@ class Index:
             )
             expanded: Iterable[Source] = expand(sources, self.limits, places)
             if meter.is_bar and (is_one(sources) or isinstance(sources, Sequence)):
-                expanded = list(expanded)  # to know how many there are
-                meter.total = len(expanded)
+                expanded, meter.total = _counted(expanded)
             report = pipeline.run(expanded)
             if vanished != "ignore":
                 report = look_for_vanished(backend, places, report, prune=vanished == "prune")
@@ -670,6 +670,18 @@ def _check_on_conflict(on_conflict: str) -> str:
     if on_conflict not in ("error", "skip", "replace", "update"):
         raise InputError(f"wanted on_conflict 'error', 'skip', 'update' or 'replace', found {on_conflict!r}")
     return on_conflict
+
+
+def _counted(sources: Iterable[Source]) -> tuple[Iterable[Source], int | None]:
+    """Sources and how many there are; not told of those in a compressed tar, which carry their bytes."""
+    listed: list[Source] = []
+    rest = iter(sources)
+    for source in rest:
+        listed.append(source)
+        image = source.image if isinstance(source, Item) else source
+        if isinstance(image, Member) and image.data is not None:
+            return chain(listed, rest), None
+    return listed, len(listed)
 
 
 def _ids(ids: str | Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import sys
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -69,7 +70,7 @@ def path_of(source: object) -> str | None:
         return os.path.abspath(source)
     if isinstance(source, Located):
         return source.path
-    return os.path.abspath(source) if isinstance(source, os.PathLike) else None
+    return os.path.abspath(os.fsdecode(source)) if isinstance(source, os.PathLike) else None
 
 
 def known_id(source: object) -> str | None:
@@ -157,9 +158,9 @@ def _pictures_of(path: str | os.PathLike[str], limits: Limits, places: list[Plac
     object store for those below; a string with ``*``, ``?`` or ``[``, if there is no such file, for what
     matches it as a pattern, in which ``**`` is any number of folders.
     """
-    name = os.fspath(path)
+    name = path if isinstance(path, str) else os.fsdecode(path)
     # There may be millions, each but a picture: all that is cheap to tell comes before what asks the system.
-    if not isinstance(name, str) or ("://" in name and is_address(name)):
+    if "://" in name and is_address(name):
         if is_remote(name):
             return find_remote(name, images.picture_endings(), limits)
         return (path,)
@@ -288,7 +289,11 @@ def _stamp(path: str | os.PathLike[str]) -> float | None:
 def _latest(status: os.stat_result) -> float:
     # A file that is renamed over another, or unpacked, keeps its time of writing; ctime tells of it. On
     # Windows it is the time of making.
-    return status.st_mtime if sys.platform == "win32" else max(status.st_mtime, status.st_ctime)
+    written, changed = status.st_mtime, status.st_ctime
+    if sys.platform == "win32":
+        return written
+    # A time of writing that is yet to come, as from a camera's clock, would make it look changed for ever.
+    return changed if written > time.time() else max(written, changed)
 
 
 def vanished(ids: Iterable[str], places: Iterable[str | os.PathLike[str]]) -> Iterator[str]:

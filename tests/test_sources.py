@@ -6,6 +6,7 @@ import pickle
 import tarfile
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -243,6 +244,19 @@ def test_what_cannot_be_read_can_be_sent_to_another_process():
 # When it was changed
 
 
+@pytest.fixture
+def in_future(monkeypatch):
+    """It is the year 2500, so that times of writing can be set which are later than the times of change."""
+    monkeypatch.setattr("sigsearch.sources.time", SimpleNamespace(time=lambda: float(2**34)))
+
+
+def test_a_time_of_writing_that_is_yet_to_come_says_nothing(tree):
+    path = tree / "photos/b.jpg"
+    os.utime(path, (2**33, 2**33))
+    assert stamp_of(path) == path.stat().st_ctime
+
+
+@pytest.mark.usefixtures("in_future")
 def test_a_file_was_changed_when_it_was_written_or_renamed(tree):
     path = tree / "photos/b.jpg"
     os.utime(path, (1, 1))
@@ -252,6 +266,7 @@ def test_a_file_was_changed_when_it_was_written_or_renamed(tree):
     assert stamp_of(path) == 2**33
 
 
+@pytest.mark.usefixtures("in_future")
 def test_a_link_that_leads_elsewhere_has_changed(tree):
     os.utime(tree / "photos/a.png", (2**33, 2**33))
     link = tree / "link.jpg"
@@ -261,6 +276,7 @@ def test_a_link_that_leads_elsewhere_has_changed(tree):
     assert stamp_of(link) == 2**33 + 1
 
 
+@pytest.mark.usefixtures("in_future")
 def test_what_is_in_an_archive_was_changed_when_the_archive_was(tree):
     os.utime("photos/in.zip", (2**33, 2**33))
     [member, _] = expand("photos/in.zip")

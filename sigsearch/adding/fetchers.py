@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from sigsearch.errors import ImageError
 from sigsearch.reading import read_bytes
+from sigsearch.reading.located import reason_of
 
 if TYPE_CHECKING:
     from sigsearch.limits import Limits
@@ -76,6 +77,8 @@ class Fetchers(Generic[Tag]):
                 found = error.reason
             except MemoryError:
                 found = "there is not enough memory to fetch it"
+            except Exception as error:
+                found = reason_of(error)  # or it would be waited for for ever
             self._fetched.append((tag, found))
             try:
                 self._wake.send_bytes(b".")

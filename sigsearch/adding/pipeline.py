@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ import numpy as np
 from sigsearch import images, signatures
 from sigsearch.adding.drafts import Draft, draft_of, ready_record
 from sigsearch.adding.fetchers import Fetchers
-from sigsearch.adding.pool import Here, Pool, Task, pool_of
+from sigsearch.adding.pool import Here, Pool, Task, pool_of, processors
 from sigsearch.adding.twins import Twins
 from sigsearch.backend import Outcome
 from sigsearch.errors import ImageError, InputError
@@ -112,7 +111,8 @@ class Pipeline:
         self._reading: dict[int, _Reading] = {}
         self._ids: set[str] = set()
         """Of what is being read, or was read and is not stored yet."""
-        self._records: list[Record] = []
+        self._records: list[tuple[int, Record]] = []
+        """Each with the number of its source."""
         self._changed: list[tuple[Record, Record]] = []
         """Records of files that have changed: the old one and the new one."""
         self._stored_at = 0.0
@@ -136,8 +136,8 @@ class Pipeline:
                 while self._reading:
                     self._collect(block=True)
                     self._tell()
-            except KeyboardInterrupt:
-                self._store()
+            except BaseException:
+                self._store()  # Ctrl-C, or an error of whoever lists the sources: what was read is not lost
                 raise
             self._store()
         ordered = sorted(zip(self._order, self._failures, strict=True), key=lambda failed: failed[0])
@@ -185,10 +185,10 @@ class Pipeline:
                 there |= self._timestamps([id] if id and not ready else [])
             try:
                 if isinstance(source, Record):
-                    self._records.append(ready_record(source, id, as_signature))
+                    self._records.append((number, ready_record(source, id, as_signature)))
                 elif ready:
                     draft = draft_of(source, id, time)
-                    self._records.append(draft.record(as_signature(ready[0])))
+                    self._records.append((number, draft.record(as_signature(ready[0]))))
                 else:
                     self._begin_picture(number, source, id, there, time)
             except InputError as error:
@@ -260,7 +260,7 @@ class Pipeline:
 
     def _waiting(self) -> list[Record]:
         """What was read and is to be stored."""
-        return [*self._records, *(new for _, new in self._changed)]
+        return [*(record for _, record in self._records), *(new for _, new in self._changed)]
 
     def _read(self, number: int, image: Any) -> None:
         """Have a picture read: by the workers if it is encoded, here if it is pixels."""
@@ -270,7 +270,8 @@ class Pipeline:
             if self._fetchers is None:
                 self._fetchers = Fetchers(self._limits)
                 self._stack.callback(self._fetchers.close)
-            while self._fetchers.full:
+            # What was fetched waits for the workers, and each is a picture in memory.
+            while self._fetchers.full or (self._pool is not None and self._pool.full):
                 self._collect(block=True)
             self._fetchers.submit(number, image)
         else:
@@ -288,7 +289,7 @@ class Pipeline:
     def _started(self) -> Pool[int] | Here[int]:
         """The workers."""
         if self._pool is None:
-            count = (os.cpu_count() or 1) if self._workers is None else self._workers
+            count = processors() if self._workers is None else self._workers
             self._pool = self._stack.enter_context(pool_of(count, self._note))
         return self._pool
 
@@ -353,7 +354,7 @@ class Pipeline:
         if self._journal is not None and path is not None:
             self._journal.succeeded(path)
         if reading.old is None:
-            self._records.append(record)
+            self._records.append((number, record))
             return
         if record.metadata is None:  # it is the picture that has changed
             record = replace(record, metadata=reading.old.metadata)
@@ -377,40 +378,43 @@ class Pipeline:
 
     def _store(self) -> None:
         """Store what was read; from here on it is not lost."""
-        records, changed, waiting = self._records, self._changed, self._waiting()
+        numbered, changed, waiting = self._records, self._changed, self._waiting()
         self._records, self._changed = [], []
         self._stored_at = time.monotonic()
-        if not records and not changed:
+        if not numbered and not changed:
             return
         report = self._report
-        if records:
-            outcomes = self._backend.add(records, replace=self._on_conflict == "replace")
-            stored = [r for r, o in zip(records, outcomes, strict=True) if o is not Outcome.KEPT]
-            kept = [r.id for r, o in zip(records, outcomes, strict=True) if o is Outcome.KEPT]
+        stored: list[Record] = []
+        kept: list[tuple[int, str]] = []
+        if numbered:
+            outcomes = self._backend.add(
+                [record for _, record in numbered], replace=self._on_conflict == "replace"
+            )
+            for (number, record), outcome in zip(numbered, outcomes, strict=True):
+                if outcome is Outcome.KEPT:
+                    kept.append((number, record.id))
+                else:
+                    stored.append(record)
             report = replace(
                 report,
                 added=report.added + outcomes.count(Outcome.ADDED),
                 replaced=report.replaced + outcomes.count(Outcome.REPLACED),
-                featureless=report.featureless + _count_featureless(stored),
             )
-            self._done += len(stored)
-        else:
-            kept = []
         if changed:
             self._backend.add([record for _, record in changed], replace=True)
             # A file whose time alone is another: its record has the new time, so it is not read again.
-            same = sum((old.views, old.metadata) == (new.views, new.metadata) for old, new in changed)
+            other = [new for old, new in changed if (old.views, old.metadata) != (new.views, new.metadata)]
+            stored += other
             report = replace(
                 report,
-                replaced=report.replaced + len(changed) - same,
-                skipped=report.skipped + same,
-                featureless=report.featureless + _count_featureless([record for _, record in changed]),
+                replaced=report.replaced + len(other),
+                skipped=report.skipped + len(changed) - len(other),
             )
-            self._done += len(changed)
-        self._report = report
+        self._report = replace(report, featureless=report.featureless + _count_featureless(stored))
+        self._done += len(numbered) - len(kept) + len(changed)
         self._ids.difference_update([record.id for record in waiting])
-        for id in kept:
-            self._keep(self._count, id, None)
+        for number, id in kept:
+            self._keep(number, id, None)
         self._tell()
 
     def _tell(self) -> None:

@@ -37,6 +37,8 @@ _GRACE: Final = 5.0
 """Seconds that a process may take to end."""
 _ENVIRONMENT: Final = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """There is a process for each processor already."""
+_LONGEST_WAIT: Final = 3600.0
+"""Seconds; no system waits for infinite ones."""
 _START: Final = """
 import sys
 sys.path[:] = sys.argv[2:]
@@ -116,6 +118,11 @@ class Pool(Generic[Tag]):
         self._workers.clear()
         self._waiting.clear()
 
+    def leave(self) -> None:
+        """Close this process's ends, so that the workers end with the process that started them."""
+        for worker in self._workers:
+            worker.leave()
+
     def _hand_out(self) -> None:
         while self._waiting:
             ready = [worker for worker in self._workers if worker.takes(self._waiting[0])]
@@ -136,7 +143,7 @@ class Pool(Generic[Tag]):
     def _patience(self) -> float | None:
         """Seconds until the first worker is late, if any is at something."""
         due = [worker.due for worker in self._workers if worker.tasks]
-        return max(min(due) - time.monotonic(), 0.0) if due else None
+        return min(max(min(due) - time.monotonic(), 0.0), _LONGEST_WAIT) if due else None
 
     def _receive(self, also: tuple[Any, ...], timeout: float | None) -> list[Answer[Tag]]:
         answered: list[Answer[Tag]] = []
@@ -207,8 +214,7 @@ class _Worker(Generic[Tag]):
         self.connection, other = Pipe()
         try:
             self.process = subprocess.Popen(
-                # -P: a folder of pictures may contain a PIL.py.
-                [sys.executable, "-P", "-c", _START, str(other.fileno()), *sys.path],
+                [sys.executable, "-P", "-c", _START, str(other.fileno()), *_import_path()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -251,6 +257,13 @@ class _Worker(Generic[Tag]):
         self.since = time.monotonic()
         return self.tasks.popleft().tag
 
+    def leave(self) -> None:
+        """Have nothing to do with it any more, as if it were another's process, which it is."""
+        self.connection.close()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        self.process.returncode = 0  # nobody is to wait for it
+
     def stop(self, grace: float = 0.0) -> str:
         """Stop it, and say how it ended; it may still end by itself for so many seconds."""
         self.connection.close()
@@ -266,7 +279,24 @@ class _Worker(Generic[Tag]):
         status = self.process.returncode
         if said and not self.ready:
             return said.splitlines()[-1]
-        return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
+        if status >= 0:
+            return f"exit status {status}"
+        with suppress(ValueError):
+            return signal.Signals(-status).name
+        return f"signal {-status}"  # of those for real time only the first has a name
+
+
+def processors() -> int:
+    """How many processors this process may use; a container may have fewer than the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _import_path() -> list[str]:
+    """Where a worker imports from: as here, but not from the working folder, which may contain a PIL.py."""
+    absolute = [folder for folder in sys.path if os.path.isabs(folder)]
+    return [*absolute, os.path.dirname(os.path.dirname(os.path.dirname(__file__)))]
 
 
 class Here(Generic[Tag]):
@@ -299,8 +329,15 @@ class Here(Generic[Tag]):
         return answered
 
 
-_kept: list[tuple[int, Pool[Any]]] = []
-"""Pools that are not in use, and the process that they belong to: one that forks does not share them."""
+@dataclass
+class _Kept:
+    """A pool that is not in use, and the timer that will close it."""
+
+    pool: Pool[Any]
+    timer: threading.Timer
+
+
+_kept: list[_Kept] = []
 _keeping = threading.Lock()
 
 
@@ -311,20 +348,21 @@ def pool_of(count: int, note: Note) -> Iterator[Pool[Any] | Here[Any]]:
         yield Here()
         return
     with _keeping:
-        found = [kept for kept in _kept if kept == (os.getpid(), kept[1]) and kept[1].count == count]
-        for kept in found[:1]:
-            _kept.remove(kept)
-    pool: Pool[Any] = found[0][1] if found else Pool(count)
+        found = next((kept for kept in _kept if kept.pool.count == count), None)
+        if found is not None:
+            _kept.remove(found)
+            found.timer.cancel()
+    pool: Pool[Any] = found.pool if found is not None else Pool(count)
     pool.note = note
     try:
         yield pool
     except BaseException:
         pool.close()
         raise
-    with _keeping:
-        _kept.append((os.getpid(), pool))
     timer = threading.Timer(IDLE_SECONDS, _close_kept, [pool])
     timer.daemon = True
+    with _keeping:
+        _kept.append(_Kept(pool, timer))
     timer.start()
 
 
@@ -332,9 +370,22 @@ def pool_of(count: int, note: Note) -> Iterator[Pool[Any] | Here[Any]]:
 def _close_kept(*only: Pool[Any]) -> None:
     """Close these pools, or all, if they are still not in use."""
     with _keeping:
-        doomed = [kept for kept in _kept if not only or kept[1] in only]
+        doomed = [kept for kept in _kept if not only or kept.pool in only]
         for kept in doomed:
             _kept.remove(kept)
-    for process, pool in doomed:
-        if process == os.getpid():
-            pool.close()
+    for kept in doomed:
+        kept.timer.cancel()
+        kept.pool.close()
+
+
+def _forget_kept() -> None:
+    """In a forked process: the workers are the other's, and its threads may have held the lock."""
+    global _keeping
+    _keeping = threading.Lock()
+    for kept in _kept:
+        kept.pool.leave()
+    _kept.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_kept)

@@ -22,11 +22,11 @@ def look_for_vanished(
     backend: Backend, places: Sequence[Place], report: AddReport, *, prune: bool
 ) -> AddReport:
     """The report with the ids of records below these places whose picture is gone; deleted if so wanted."""
-    gone: list[str] = []
+    gone: dict[str, None] = {}  # each once, though one place may be in another
     pruned = 0
     for place in {place.path: place for place in places}.values():
         ids = list(vanished(backend.ids(place.prefix), [place.path]))
-        gone += ids
+        gone.update(dict.fromkeys(ids))
         if prune and place.pictures:
             left = iter(ids)
             while batch := list(islice(left, _BATCH)):

@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 READY: Final = b"ready"
 COMPILING: Final = b"compiling"
 
+_GRACE: Final = 5.0
+_LONGEST: Final = 1e8
+"""Seconds; a timer takes no infinite ones."""
 _PATIENCE: Final = 2.0
 """Seconds. Kernels from numba's cache are there in a tenth of it, compiling them takes some 15."""
 
@@ -37,8 +41,9 @@ def main(handle: int) -> None:
         _silence()
         while True:
             image, scheme, limits = connection.recv()
-            _limit_memory(limits.memory)
-            connection.send(answer(image, scheme, limits))
+            with _held_to(limits):
+                answered = answer(image, scheme, limits)
+            connection.send(answered)
 
 
 def _load(connection: Connection[Any, Any]) -> None:
@@ -84,11 +89,37 @@ def answer(image: Any, scheme: Scheme, limits: Limits) -> bytes | str:
         return OUT_OF_MEMORY
 
 
-def _limit_memory(memory: int) -> None:
-    """Let no more memory than this be allocated, where the system can hold a process to it."""
-    if sys.platform == "linux":
-        import resource
+@contextlib.contextmanager
+def _held_to(limits: Limits) -> Iterator[None]:
+    """Let a picture take no more memory and time than its limits, where the system can hold a process to it.
 
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        wanted = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (wanted, hard))
+    Of time a little more: it is the pool that stops who is late, but if that was killed, nobody else does.
+    """
+    with _limited_memory(limits.memory):
+        if sys.platform == "win32":
+            yield
+            return
+        signal.setitimer(signal.ITIMER_REAL, min(limits.seconds, _LONGEST) + _GRACE)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextlib.contextmanager
+def _limited_memory(memory: int) -> Iterator[None]:
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = min(memory, sys.maxsize)
+    resource.setrlimit(
+        resource.RLIMIT_DATA, (wanted if soft == resource.RLIM_INFINITY else min(wanted, soft), hard)
+    )
+    try:
+        yield
+    finally:
+        # Or the next picture, which may have other limits, could not even be received.
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

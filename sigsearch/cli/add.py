@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _PAUSE: Final = 0.2
 """Seconds without a line on standard input after which what was listed so far is seen to."""
+_AHEAD: Final = 1000
+"""Lines of standard input that are read before they are seen to; there may be millions."""
 _SHOWN: Final = 50
 """Failures that are told one by one, if there is a journal that has them all."""
 
@@ -147,14 +149,17 @@ def _journal_of(index: Index) -> str | None:
     from sigsearch.plugins import DEFAULT_SCHEME, location_scheme
 
     scheme = location_scheme(index.location)
+    location = index.location
     if scheme == DEFAULT_SCHEME:
-        return f"{index.location.rstrip(os.sep)}.failures.jsonl"
+        location = os.path.abspath(location)
+        if os.access(os.path.dirname(location), os.W_OK):
+            return f"{location}.failures.jsonl"
     if Capability.DURABLE not in index.capabilities:
         return None
     import platformdirs
 
     folder = platformdirs.user_state_path("sigsearch", appauthor=False, ensure_exists=True)
-    name = hashlib.sha256(index.location.encode(errors="surrogateescape")).hexdigest()[:16]
+    name = hashlib.sha256(location.encode(errors="surrogateescape")).hexdigest()[:16]
     return str(folder / f"{scheme}-{name}.failures.jsonl")
 
 
@@ -191,7 +196,7 @@ def _listed() -> Iterator[Any]:
     """What standard input says; a pause where it has nothing to say."""
     from sigsearch.sources import PAUSE
 
-    lines: SimpleQueue[bytes | None] = SimpleQueue()
+    lines: Queue[bytes | None] = Queue(_AHEAD)
 
     def listen() -> None:
         for line in sys.stdin.buffer:  # bytes: a path need not be valid in any encoding

@@ -10,7 +10,7 @@ from sigsearch.errors import ImageError
 from sigsearch.limits import Limits
 from sigsearch.reading.archives import Member, member_at
 from sigsearch.reading.files import is_file_url, read_file, read_file_url
-from sigsearch.reading.located import Located
+from sigsearch.reading.located import Located, reason_of
 from sigsearch.reading.remote import is_remote, read_remote
 from sigsearch.reading.urls import fetch, is_url, without_password
 
@@ -43,7 +43,10 @@ def read_bytes(image: object, limits: Limits) -> bytes:
         member = member_at(path) if isinstance(path, str) else None
         return read_file(image, limits) if member is None else member.read(limits)
     if hasattr(image, "read"):
-        data: object = image.read()
+        try:
+            data: object = image.read()
+        except Exception as error:  # whatever it pleases: it may be closed, or a connection that broke
+            raise ImageError(describe(image), reason_of(error)) from error
         if not isinstance(data, bytes):
             raise ImageError(describe(image), "it is open as text; open it in binary mode, 'rb'")
         return data
@@ -69,7 +72,7 @@ def is_far(image: object) -> bool:
 def encoded(image: object, limits: Limits) -> str | bytes | Located:
     """What another process can read in its place: a path, a picture that knows where it is, or the bytes."""
     if isinstance(image, (str, os.PathLike)):
-        return os.fspath(image) if is_address(image) else os.path.abspath(image)
+        return os.fsdecode(image) if is_address(image) else os.path.abspath(os.fsdecode(image))
     if isinstance(image, Member):
         return image if image.data is None else image.read(limits)
     return image if isinstance(image, Located) else read_bytes(image, limits)
@@ -82,7 +85,7 @@ def describe(image: object) -> str:
     if isinstance(image, str) and is_url(image):
         return without_password(image)
     if isinstance(image, (str, os.PathLike)):
-        return os.fspath(image) or "''"
+        return os.fsdecode(image) or "''"
     if isinstance(image, np.ndarray):
         return f"array of shape {image.shape} and type {image.dtype}"
     if isinstance(image, (bytes, bytearray, memoryview)):

@@ -2,15 +2,19 @@
 
 import io
 import json
+import os
 import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
+from odd_pictures import picture
 from PIL import Image
 
 import sigsearch
+from sigsearch.cli import add
 
 
 def stored(location):
@@ -149,3 +153,163 @@ def test_without_index_the_configured_one_is_used(run, tmp_path, mona_lisa):
     (tmp_path / "sigsearch.toml").write_text('index = "mine.sig"\n')
     assert run("add", mona_lisa).status == 0
     assert list(stored("mine.sig")) == [str(mona_lisa)]
+
+
+# The journal
+
+
+@pytest.fixture
+def bad(tmp_path):
+    """A folder with a good picture and a bad one."""
+    folder = tmp_path / "bad folder"
+    folder.mkdir()
+    (folder / "good.png").write_bytes(picture(1))
+    (folder / "bad.jpg").write_text("no picture")
+    return folder
+
+
+def journal(path):
+    return [json.loads(line)["source"] for line in path.read_text().splitlines()]
+
+
+def test_failures_are_kept_beside_the_index_told_again_and_not_tried_again(run, bad, tmp_path):
+    kept = tmp_path / "new.sig.failures.jsonl"
+    first = run("add", "--index", "new.sig", bad)
+    assert (first.status, first.out) == (2, "1 added, 1 failed\n")
+    assert journal(kept) == [str(bad / "bad.jpg")]
+    again = run("add", "--index", "new.sig/", bad)
+    assert (again.status, again.out) == (2, "0 added, 1 already there, 1 failed\n")
+    assert again.err == first.err + (
+        "sigsearch: 1 of these failed before and were not tried; --retry-failed does\n"
+    )
+    (bad / "bad.jpg").write_bytes(picture(2))
+    assert run("add", "--index", "new.sig", bad).out == "1 added, 1 already there\n"
+    assert not kept.exists()
+
+
+def test_retry_failed_without_path_tries_these_and_nothing_else(run, bad, tmp_path):
+    run("add", "--index", "new.sig", bad)
+    (bad / "more.png").write_bytes(picture(3))
+    result = run("add", "--index", "new.sig", "--retry-failed")
+    assert (result.status, result.out) == (2, "0 added, 1 failed\n")
+    assert "--retry-failed" not in result.err
+    (bad / "bad.jpg").write_bytes(picture(2))
+    result = run("add", "--index", "new.sig", "--retry-failed")
+    assert (result.status, result.out, result.err) == (0, "1 added\n", "")
+    assert not (tmp_path / "new.sig.failures.jsonl").exists()
+    assert run("add", "--index", "new.sig", "--retry-failed").out == "0 added\n"
+    assert set(stored("new.sig")) == {str(bad / "good.png"), str(bad / "bad.jpg")}
+
+
+def test_a_path_is_wanted_unless_failures_are_tried_again(run):
+    assert run("add", "--index", "new.sig").is_one_line_error("missing argument 'PATH', or --retry-failed")
+
+
+def test_the_journal_can_be_elsewhere_or_nowhere(run, bad, tmp_path):
+    result = run("add", "--index", "new.sig", "--journal", "mine.jsonl", bad)
+    assert result.status == 2
+    assert journal(tmp_path / "mine.jsonl") == [str(bad / "bad.jpg")]
+    for _ in range(2):
+        result = run("add", "--index", "new.sig", "--journal", "-", bad)
+        assert (result.status, "failed before" in result.err) == (2, False)
+    assert not (tmp_path / "new.sig.failures.jsonl").exists()
+    assert not (tmp_path / "-").exists()
+
+
+def test_a_journal_that_cannot_be_written_is_an_error_in_one_line(run, bad):
+    result = run("add", "--index", "new.sig", "--journal", "none/mine.jsonl", bad)
+    assert result.is_one_line_error("the journal of failures none/mine.jsonl cannot be written")
+
+
+def test_the_journal_is_in_the_state_folder_if_beside_the_index_nothing_may_be_written(
+    run, bad, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode, **o: path != str(tmp_path) and access(path, mode, **o)
+    )
+    assert run("add", "--index", "new.sig", bad).status == 2
+    [kept] = (tmp_path / "state").rglob("*.failures.jsonl")
+    assert journal(kept) == [str(bad / "bad.jpg")]
+    assert "1 of these failed before" in run("add", "--index", tmp_path / "new.sig", bad).err
+
+
+def test_of_many_failures_the_first_are_told_and_the_journal_has_all(run, tmp_path):
+    names = [f"none {k}.jpg" for k in range(60)]
+    result = run("add", "--index", "new.sig", *names)
+    lines = result.err.splitlines()
+    assert [line.split(": ")[1] for line in lines[:50]] == names[:50]
+    [last] = lines[50:]
+    kept = tmp_path / "new.sig.failures.jsonl"
+    assert last == f"sigsearch: and 10 more; all of them and why are in {kept}"
+    assert sorted(journal(kept)) == sorted(str(tmp_path / name) for name in names)
+    assert len(run("add", "--index", "new.sig", "--journal", "-", *names).err.splitlines()) == 60
+
+
+# Files that change or vanish
+
+
+def test_a_changed_file_is_replaced_and_a_touched_one_is_not(run, bad):
+    (bad / "bad.jpg").unlink()
+    (bad / "other.png").write_bytes(picture(2))
+    run("add", "--index", "new.sig", "--metadata", '{"a": 1}', bad)
+    (bad / "good.png").write_bytes(picture(3))
+    (bad / "other.png").touch()
+    assert run("add", "--index", "new.sig", bad).out == "0 added, 1 replaced, 1 already there\n"
+    records = stored("new.sig")
+    assert [record.metadata for record in records.values()] == [{"a": 1}] * 2
+    made = sigsearch.compute_signature(picture(3))
+    assert (records[str(bad / "good.png")].views[0].signature == made).all()
+
+
+def test_vanished_files_are_told_and_pruned_if_wanted(run, bad):
+    (bad / "bad.jpg").unlink()
+    for k in range(3):
+        (bad / f"{k}.png").write_bytes(picture(k))
+    run("add", "--index", "new.sig", bad)
+    (bad / "0.png").unlink()
+    result = run("add", "--index", "new.sig", bad)
+    assert (result.status, result.out) == (0, "0 added, 3 already there, 1 vanished\n")
+    assert result.err == f"sigsearch: {bad / '0.png'} is no longer there; --prune deletes such records\n"
+    (bad / "1.png").unlink()
+    assert f"{bad / '0.png'} and 1 more are no longer there" in run("add", "--index", "new.sig", bad).err
+    result = run("add", "--index", "new.sig", "--prune", bad)
+    assert (result.status, result.out, result.err) == (0, "0 added, 2 already there, 2 pruned\n", "")
+    assert set(stored("new.sig")) == {str(bad / "2.png"), str(bad / "good.png")}
+
+
+def test_an_empty_folder_prunes_nothing_and_says_so(run, bad):
+    run("add", "--index", "new.sig", bad)
+    shutil.rmtree(bad)
+    bad.mkdir()
+    result = run("add", "--index", "new.sig", "--prune", bad)
+    assert (result.status, result.out) == (0, "0 added, 1 vanished\n")
+    assert result.err == "sigsearch: 1 records were not deleted: no picture at all is found where they were\n"
+    assert set(stored("new.sig")) == {str(bad / "good.png")}
+
+
+def test_standard_input_is_read_only_so_far_ahead(run, monkeypatch):
+    monkeypatch.setattr("sigsearch.cli.add._AHEAD", 10)
+    read = 0
+
+    class Lines:
+        def __iter__(self):
+            nonlocal read
+            for k in range(5000):
+                read += 1
+                yield f"none {k}.jpg\n".encode()
+
+    ahead = []
+    given = add._given
+
+    def counted(paths, metadata):
+        for k, path in enumerate(given(paths, metadata)):
+            ahead.append(read - k)
+            yield path
+
+    monkeypatch.setattr(add, "_given", counted)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=Lines()))
+    result = run("add", "--index", "new.sig", "-", "--journal", "-")
+    assert result.out == "0 added, 5,000 failed\n"
+    assert max(ahead) < 50

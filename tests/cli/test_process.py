@@ -1,14 +1,19 @@
 """The command line as a process of its own: pipes, terminals, signals, and what it loads."""
 
+import json
 import os
+import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pexpect
 import pytest
+from odd_pictures import picture
 from PIL import Image
 
 import sigsearch
@@ -21,6 +26,21 @@ def finish(*arguments, **options):
     return subprocess.run(
         [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False, **options
     )
+
+
+def wait_for(happened):
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
+
+
+def stored(location):
+    """How many records there are; 0 if there is no index yet."""
+    if not os.path.exists(location):
+        return 0
+    with sigsearch.open(location) as index:
+        return index.count()
 
 
 @pytest.fixture
@@ -187,6 +207,119 @@ def test_an_interrupted_add_says_so_in_one_line_and_goes_on_when_repeated(many):
     again = finish("add", "--index", "new.sig", "-", input=paths)
     assert again.returncode == 0
     assert again.stdout == f"{70 - stored} added, {stored} already there\n"
+
+
+def test_what_standard_input_has_listed_is_stored_though_no_more_comes(many):
+    with subprocess.Popen([*COMMAND, "add", "--index", "new.sig", "-"], stdin=subprocess.PIPE) as process:
+        process.stdin.write(f"{many / '00.png'}\n{many / '01.png'}\n".encode())
+        process.stdin.flush()
+        wait_for(lambda: stored("new.sig") == 2)
+        process.stdin.write(f"{many / '02.png'}".encode())  # without an end of the line
+        process.stdin.close()
+        assert process.wait(120) == 0
+    assert stored("new.sig") == 3
+
+
+@pytest.fixture
+def hundreds(tmp_path):
+    """Three hundred small pictures, each another, by their path."""
+    folder = tmp_path / "hundreds"
+    folder.mkdir()
+    pictures = {str(folder / f"{k:03}.png"): picture(k) for k in range(300)}
+    for path, data in pictures.items():
+        with open(path, "wb") as file:
+            file.write(data)
+    (folder / "bad.jpg").write_text("no picture")
+    return folder, pictures
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_add_may_be_stopped_at_any_time_and_repeated_until_all_is_there(hundreds, number):
+    folder, pictures = hundreds
+    rng = random.Random(number)
+    stopped = 0
+    for _ in range(40):
+        process = subprocess.Popen(
+            [*COMMAND, "add", "--index", "new.sig", folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        # Some 0.5 s pass before the first picture is stored, and all would take 2 s.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(rng.uniform(0.3, 1.8))
+        process.send_signal(number)
+        _, err = process.communicate(timeout=120)
+        if os.path.exists("new.sig"):
+            with sigsearch.open("new.sig") as index:
+                assert index.check() == []
+                assert {record.id for record in index.scan()} <= set(pictures)
+        if process.returncode == 2:
+            break
+        stopped += 1
+        assert process.returncode in ((130, -signal.SIGINT) if number == signal.SIGINT else (-number,))
+        if process.returncode == 130:
+            assert err.count(b"\n") == 1
+            assert err.startswith(b"sigsearch: interrupted")
+    ended = finish("add", "--index", "new.sig", folder)
+    assert ended.returncode == 2
+    assert ended.stdout.endswith("1 failed\n")
+    assert stopped
+    with sigsearch.open("new.sig") as index:
+        assert index.check() == []
+        records = list(index.scan())
+    assert sorted(record.id for record in records) == sorted(pictures)
+    for record in records:
+        made = sigsearch.compute_signature(pictures[record.id])
+        assert (record.views[0].signature == made).all()
+    with open("new.sig.failures.jsonl") as file:
+        assert [json.loads(line)["source"] for line in file] == [str(folder / "bad.jpg")]
+
+
+def test_the_bar_shows_the_count_the_rate_and_the_failures(terminal, many):
+    (many / "bad.jpg").write_text("no picture")
+    status, shown = terminal("add", "--index", "new.sig", many, columns=200)
+    assert status == 2
+    assert "71/71" in shown
+    assert "1 failed" in shown
+    assert re.search(r"\d pictures/s", shown)
+    assert "70 added, 1 failed\r\n" in shown
+    assert f"sigsearch: {many / 'bad.jpg'}: its content is not a picture of a known format\r\n" in shown
+
+
+def test_without_a_terminal_a_line_now_and_then_tells_how_far_it_is(many):
+    (many / "bad.jpg").write_text("no picture")
+    code = (
+        "import sys\n"
+        "from sigsearch import progress\n"
+        "from sigsearch.cli import main\n"
+        "progress.EVERY = 0.0\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "add", "--index", "new.sig", many],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "70 added, 1 failed\n")
+    *told, failure = ended.stderr.splitlines()
+    assert failure.startswith(f"sigsearch: {many / 'bad.jpg'}: ")
+    told = [line for line in told if "compiling" not in line]
+    assert told
+    for line in told:
+        assert re.fullmatch(r"sigsearch: \d+ pictures, [\d,]+ a second(, 1 failed)?", line)
+    assert told[-1].startswith("sigsearch: 71 pictures, ")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+def test_that_the_kernels_are_compiled_is_told_once(tmp_path, many):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cold")}
+    ended = finish("add", "--index", "new.sig", many, env=environment)
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("70 added")
+    assert ended.stderr.splitlines()[0] == "sigsearch: compiling the kernels, once; some 20 s"
+    assert ended.stderr.count("compiling") == 1
 
 
 def test_an_interrupt_elsewhere_is_one_line_too(tmp_path):
