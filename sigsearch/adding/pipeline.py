@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from sigsearch.adding.pool import Here, Pool, Task, pool_of, processors
 from sigsearch.adding.twins import Twins
 from sigsearch.backend import Outcome
 from sigsearch.errors import ImageError, InputError
-from sigsearch.reading import encoded, is_far
+from sigsearch.reading import NO_SUCH_FILE, encoded, is_far
 from sigsearch.records import AddReport, Failure, Item, Record, now
 from sigsearch.sources import PAUSE, describe, known_id, path_of, ready_signatures, stamp_of
 
@@ -347,8 +348,7 @@ class Pipeline:
             self._fail(number, reading.name, answer)
             if self._twins is not None and path is not None:
                 self._unread[path] = answer
-            if self._journal is not None:
-                self._journal.failed(path or reading.name, answer, reading.stamp)
+            self._note_failure(reading, answer)
             return
         record = reading.draft.record(np.frombuffer(answer, np.int8))
         if self._journal is not None and path is not None:
@@ -359,6 +359,16 @@ class Pipeline:
         if record.metadata is None:  # it is the picture that has changed
             record = replace(record, metadata=reading.old.metadata)
         self._changed.append((reading.old, record))
+
+    def _note_failure(self, reading: _Reading, reason: str) -> None:
+        """Put a failure into the journal; a file that is gone is struck out when it is tried again."""
+        if self._journal is None:
+            return
+        path = path_of(reading.source)
+        if self._retry_failed and path is not None and reason == NO_SUCH_FILE:
+            self._journal.succeeded(path)
+        else:
+            self._journal.failed(path or reading.name, reason, reading.stamp)
 
     def _fail(self, number: int, name: str, reason: str) -> None:
         self._done += 1

@@ -9,12 +9,22 @@ import numpy as np
 from sigsearch.errors import ImageError
 from sigsearch.limits import Limits
 from sigsearch.reading.archives import Member, member_at
-from sigsearch.reading.files import is_file_url, read_file, read_file_url
+from sigsearch.reading.files import NO_SUCH_FILE, is_file_url, read_file, read_file_url
 from sigsearch.reading.located import Located, reason_of
 from sigsearch.reading.remote import is_remote, read_remote
 from sigsearch.reading.urls import fetch, is_url, without_password
 
-__all__ = ["Located", "describe", "encoded", "is_address", "is_far", "is_remote", "is_url", "read_bytes"]
+__all__ = [
+    "NO_SUCH_FILE",
+    "Located",
+    "describe",
+    "encoded",
+    "is_address",
+    "is_far",
+    "is_remote",
+    "is_url",
+    "read_bytes",
+]
 
 
 def read_bytes(image: object, limits: Limits) -> bytes:

@@ -11,6 +11,8 @@ from urllib.request import url2pathname
 from sigsearch.errors import ImageError
 from sigsearch.limits import Limits
 
+NO_SUCH_FILE = "no such file"
+
 
 def is_file_url(image: object) -> bool:
     """Whether a picture is given by a ``file://`` address."""
@@ -53,7 +55,7 @@ def read_file(path: str | os.PathLike[str], limits: Limits) -> bytes:
         with open(path, "rb") as file:
             data = file.read(limits.bytes + 1)
     except FileNotFoundError as error:
-        raise ImageError(name, "no such file") from error
+        raise ImageError(name, NO_SUCH_FILE) from error
     except (OSError, ValueError) as error:
         raise ImageError(name, getattr(error, "strerror", None) or str(error)) from error
     if len(data) > limits.bytes:

@@ -12,6 +12,8 @@ from sigsearch.adding import fetchers, pipeline
 from sigsearch.adding.fetchers import THREADS, Fetchers
 from sigsearch.adding.pool import AHEAD
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def fetch(monkeypatch):

@@ -270,6 +270,7 @@ def test_an_item_stands_in_it_by_its_path(index, path, folder):
     assert index.add_many([Item(image=folder / "bad.jpg", id="mine")], journal=path).failed_before == 1
 
 
+@pytest.mark.long
 def test_whoever_is_killed_leaves_what_was_written(path, folder):
     for k in range(200):
         (folder / f"{k:03}.jpg").write_text("no picture")
@@ -288,6 +289,7 @@ def test_whoever_is_killed_leaves_what_was_written(path, folder):
     assert len(set(sources(path))) == len(sources(path)) == 202
 
 
+@pytest.mark.long
 def test_two_processes_at_once_lose_none_of_their_failures(path, tmp_path):
     code = "import sys, sigsearch; sigsearch.open('memory://').add_many(sys.argv[1], journal=sys.argv[2])"
     running = []

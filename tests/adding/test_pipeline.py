@@ -91,6 +91,7 @@ def server():
         thread.join()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_all_kinds_in_one_call_have_the_signatures_of_their_pictures(index, tmp_path, server, workers):
     for k in range(4):
@@ -223,6 +224,7 @@ def test_failures_come_in_the_order_of_their_sources(index, tmp_path):
     assert report.added == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("waits", [(0.5, 0.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.0, 0.5)])
 def test_of_one_id_the_first_stays_or_the_last_replaces_however_long_each_takes(index, waits):
     sources = [Item(image=slow(f"{k}", k, wait), id="one", metadata=k) for k, wait in enumerate(waits)]
@@ -368,6 +370,7 @@ def test_of_one_changed_file_given_twice_each_counts(index, folder):
 # Iterators, interruptions
 
 
+@pytest.mark.long
 def test_what_is_known_so_far_is_stored_at_a_pause(index):
     def listed():
         for k in range(3):
@@ -382,6 +385,7 @@ def test_what_is_known_so_far_is_stored_at_a_pause(index):
     assert index.add_many(listed()).added == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, SystemExit])
 def test_what_was_read_is_stored_if_the_listing_fails(index, error, tmp_path, monkeypatch):
     def listed():

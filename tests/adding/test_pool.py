@@ -20,6 +20,8 @@ from sigsearch import Limits
 from sigsearch.adding import pool
 from sigsearch.errors import WorkerError
 
+pytestmark = pytest.mark.long
+
 TESTS = str(Path(__file__).parents[1])
 PATIENCE = 60
 """Seconds within which what should happen has happened."""

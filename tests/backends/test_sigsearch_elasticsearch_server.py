@@ -280,6 +280,7 @@ def run_pytest(folder, *arguments, count=2, pause=0, **variables):
     return done, [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
 
 
+@pytest.mark.long
 def test_without_java_the_tests_are_skipped_with_the_reason_or_fail_if_they_must_not(tmp_path):
     missing = {"SIGSEARCH_TEST_ES_VERSION": "999.0.0", "SIGSEARCH_TEST_ES_URL": ""}
     done, _ = run_pytest(tmp_path, "-rs", "-n", "0", SIGSEARCH_TEST_ES="", PATH="/nowhere", **missing)
@@ -311,6 +312,7 @@ def is_listening(url):
         return probe.connect_ex((host, int(port))) == 0
 
 
+@pytest.mark.long
 def test_who_comes_when_the_last_one_has_left_gets_a_new_server_and_no_dying_one(tmp_path, monkeypatch):
     """With a host that serves nothing: only the coming and going is looked at."""
     monkeypatch.setattr(sharing, "__name__", "pretended_host")

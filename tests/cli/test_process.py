@@ -209,6 +209,7 @@ def test_an_interrupted_add_says_so_in_one_line_and_goes_on_when_repeated(many):
     assert again.stdout == f"{70 - stored} added, {stored} already there\n"
 
 
+@pytest.mark.long
 def test_what_standard_input_has_listed_is_stored_though_no_more_comes(many):
     with subprocess.Popen([*COMMAND, "add", "--index", "new.sig", "-"], stdin=subprocess.PIPE) as process:
         process.stdin.write(f"{many / '00.png'}\n{many / '01.png'}\n".encode())
@@ -274,6 +275,7 @@ def test_add_may_be_stopped_at_any_time_and_repeated_until_all_is_there(hundreds
         assert [json.loads(line)["source"] for line in file] == [str(folder / "bad.jpg")]
 
 
+@pytest.mark.long
 def test_the_bar_shows_the_count_the_rate_and_the_failures(terminal, many):
     (many / "bad.jpg").write_text("no picture")
     status, shown = terminal("add", "--index", "new.sig", many, columns=200)
@@ -285,6 +287,7 @@ def test_the_bar_shows_the_count_the_rate_and_the_failures(terminal, many):
     assert f"sigsearch: {many / 'bad.jpg'}: its content is not a picture of a known format\r\n" in shown
 
 
+@pytest.mark.long
 def test_without_a_terminal_a_line_now_and_then_tells_how_far_it_is(many):
     (many / "bad.jpg").write_text("no picture")
     code = (

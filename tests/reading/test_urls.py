@@ -288,6 +288,7 @@ SLOW = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("behaviour", SLOW.values(), ids=SLOW)
 def test_a_server_that_drips_is_left_at_the_limit(serve, behaviour):
     server = serve(behaviour)

@@ -389,6 +389,7 @@ class Test{number}(BackendConformance):
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_suite_notices_a_backend_that(failures, fault):
     assert failures[fault] == FAULTS[fault][1]

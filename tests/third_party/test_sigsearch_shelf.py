@@ -94,6 +94,7 @@ with sigsearch.open("shelf://pictures.shelf", create=False) as index:
     assert (tmp_path / "pictures.shelf").exists()
 
 
+@pytest.mark.long
 def test_it_passes_the_conformance_suite_in_its_own_environment(python, shelf, tmp_path):
     report = tmp_path / "report.xml"
     # -P: what is tested is what was installed, not the folder that pytest stands in.
