@@ -92,7 +92,8 @@ def _choose(pictures: Path | None, limit: int, least: float, folder: Path) -> li
         found = [path for path in find_pictures(pictures) if path.lower().endswith((".jpg", ".jpeg"))]
         large = [path for path in found if _pixels(Path(path)) >= least * 1e6]
         for number, name in enumerate(large[:: max(1, len(large) // limit)][:limit]):
-            shutil.copy(name, folder / f"{number:06}.jpg")
+            if _is_whole(Path(name)):
+                shutil.copy(name, folder / f"{number:06}.jpg")
     chosen = sorted(folder.iterdir())
     if not chosen:
         raise SystemExit(f"no JPEG of {least} megapixels or more in {pictures}")
@@ -105,6 +106,15 @@ def _pixels(path: Path) -> int:
             return image.width * image.height if image.mode in ("RGB", "L") else 0
     except Exception:
         return 0
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether it decodes; what does not would end the bare loop."""
+    try:
+        _decode_all([path])
+    except Exception:
+        return False
+    return True
 
 
 def _decode_all(paths: list[Path]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import sigsearch
-from benchmarks import decoding, embedded, made
+from benchmarks import bulk, decoding, embedded, made
 from benchmarks.report import Report
 from sigsearch.signatures import as_signatures
 from sigsearch.testing.pictures import make_picture
@@ -138,6 +138,17 @@ def test_decoders_and_scales_are_compared(tmp_path, capsys):
     }
     distances = [row["values"] for row in rows if row.get("name") == "decode_side=300"]
     assert [len(values) for values in distances] == [1, 1, 36]
+
+
+@pytest.mark.long
+def test_adding_in_bulk_is_compared(tmp_path, capsys):
+    numbers = tmp_path / "numbers.json"
+    bulk.bulk(
+        None, limit=5, least=0.1, rounds=1, elasticsearch=False, peers=Path(sys.executable), raw=numbers
+    )
+    rows = {row.get("name"): row for row in map(json.loads, numbers.read_text().splitlines())}
+    assert {bulk.BARE, bulk.EMBEDDED, "one by one, embedded index", "again, unchanged"} <= rows.keys()
+    assert rows[None]["jpegs"] == 5
 
 
 def test_a_folder_without_photographs_is_refused(tmp_path):

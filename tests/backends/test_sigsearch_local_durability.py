@@ -142,7 +142,7 @@ def test_adding_many_that_is_interrupted_again_and_again_ends_complete_in_the_sa
 
 
 def check_batches(location, total, said, killed=True):
-    """How many items are there: no fewer than were acknowledged, each once; if it was killed, whole batches."""
+    """How many items are there: no fewer than were acknowledged, each once; after a kill, whole batches."""
     with sigsearch.open(location, create=False) as index:
         found = {record.id: record for record in index.scan()}
         expected = items(total)[: len(found)]
