@@ -12,8 +12,9 @@ from sigsearch.errors import ImageError
 from sigsearch.images import bmp, formats, jpeg2000, png, tiff
 from sigsearch.images.jpeg import read_jpeg
 from sigsearch.images.picture import Picture
-from sigsearch.images.pixels import Pixels, check_size, from_array
+from sigsearch.images.pixels import Pixels, TooManyPixelsError, check_size, from_array
 from sigsearch.limits import Limits
+from sigsearch.reading.located import reason_of
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -70,7 +71,7 @@ def decode(data: bytes, name: str, limits: Limits) -> Pixels:
         raise ImageError(name, OUT_OF_MEMORY) from error
     except Exception as error:
         # Decoders raise whatever they please: OSError, SyntaxError, struct.error, IndexError ...
-        raise ImageError(name, _reason(error)) from error
+        raise ImageError(name, reason_of(error)) from error
     check_size(array.shape[1], array.shape[0], name, limits)  # an icon may hold more than it says
     return from_array(array, name, in_range=False)
 
@@ -121,11 +122,9 @@ def _with_second_reader(data: bytes, name: str, limits: Limits) -> Pixels:
     """A PNG, TIFF or BMP by Pillow, or in another way where Pillow is stricter than a person's viewer."""
     try:
         return _by_pillow(data, name, limits)
-    except MemoryError:
+    except (MemoryError, TooManyPixelsError):
         raise
     except Exception as error:
-        if isinstance(error, ImageError) and error.reason.startswith("it has "):
-            raise  # too many pixels
         if png.is_png(data):
             bare = png.bare(data)
             if bare != data:
@@ -144,10 +143,6 @@ def _with_second_reader(data: bytes, name: str, limits: Limits) -> Pixels:
         raise
 
 
-def _reason(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 def from_pil(image: PIL.Image.Image, name: str) -> Pixels:
     """The pixels of a PIL image."""
     try:
@@ -155,7 +150,7 @@ def from_pil(image: PIL.Image.Image, name: str) -> Pixels:
             warnings.simplefilter("ignore")
             array = _as_displayed(image)
     except Exception as error:
-        raise ImageError(name, _reason(error)) from error
+        raise ImageError(name, reason_of(error)) from error
     return from_array(array, name, in_range=False)
 
 

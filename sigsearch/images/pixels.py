@@ -23,10 +23,14 @@ LUMA = (2125, 7154, 721)
 _AT_ONCE = 2**20
 
 
+class TooManyPixelsError(ImageError):
+    """A picture is beyond the limit, in whatever way it is read."""
+
+
 def check_size(width: int, height: int, name: str, limits: Limits) -> None:
     """Refuse a picture of too many pixels; called with what its header says, before it is decoded."""
     if width * height > limits.pixels:
-        raise ImageError(
+        raise TooManyPixelsError(
             name,
             f"it has {width} x {height} pixels, more than the limit of {limits.pixels:,} "
             "(Limits(pixels=...) or --max-pixels)",

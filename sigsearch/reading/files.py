@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 
 from sigsearch.errors import ImageError
 from sigsearch.limits import Limits
+from sigsearch.reading.located import too_large
 
 NO_SUCH_FILE = "no such file"
 
@@ -59,5 +60,5 @@ def read_file(path: str | os.PathLike[str], limits: Limits) -> bytes:
     except (OSError, ValueError) as error:
         raise ImageError(name, getattr(error, "strerror", None) or str(error)) from error
     if len(data) > limits.bytes:
-        raise ImageError(name, f"it is larger than the limit of {limits.bytes:,} bytes")
+        raise ImageError(name, too_large(limits))
     return data

@@ -20,6 +20,7 @@ from sigsearch.limits import Limits
 from sigsearch.reading.addresses import Url, is_url, without_password
 from sigsearch.reading.content import HEAD, plainly_no_picture
 from sigsearch.reading.hosts import Deadline, Line, connect, refuse_private, resolve
+from sigsearch.reading.located import too_large
 
 __all__ = ["fetch", "is_url", "without_password"]
 
@@ -161,7 +162,7 @@ def _body(response: http.client.HTTPResponse, limits: Limits) -> bytes:
         raise ValueError(_status(response))
     announced = response.length
     if announced is not None and announced > limits.bytes:
-        raise ValueError(f"it is larger than the limit of {limits.bytes:,} bytes: {announced:,} bytes")
+        raise ValueError(f"{too_large(limits)}: {announced:,} bytes")
     encoding = response.getheader("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise ValueError(f"it is encoded as {encoding}, wanted it as it is")
@@ -171,7 +172,7 @@ def _body(response: http.client.HTTPResponse, limits: Limits) -> bytes:
         if not data.tell() and (found := plainly_no_picture(piece)):
             raise ValueError(f"it is {found}, wanted a picture")
         if data.tell() + len(piece) > limits.bytes:
-            raise ValueError(f"it is larger than the limit of {limits.bytes:,} bytes")
+            raise ValueError(too_large(limits))
         data.write(piece)
     if response.length:
         sent = (announced or 0) - response.length
