@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     Advance: TypeAlias = Callable[[AddReport, int], object]
     """Told the report so far and how many sources it covers."""
 
+COMPILING: Final = "compiling the kernels, once; some 20 s"
+"""What is told a person where that takes longer than `PATIENCE`."""
+PATIENCE: Final = 2.0
+"""Seconds. Kernels from numba's cache are there in a tenth of it, compiling them takes some 15."""
 EVERY = 10.0
 """Seconds between two lines where there is no terminal."""
 

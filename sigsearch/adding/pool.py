@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
+from sigsearch import progress
 from sigsearch.adding.worker import COMPILING, READY
 from sigsearch.errors import WorkerError
 
@@ -158,7 +159,7 @@ class Pool(Generic[Tag]):
                     if said == READY:
                         worker.ready = True
                     elif said == COMPILING:
-                        self.note("compiling the kernels, once; some 20 s")
+                        self.note(progress.COMPILING)
                     else:
                         answered.append((worker.answered(), said))
                     if not worker.connection.poll():

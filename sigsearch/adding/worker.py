@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, Final
 
+from sigsearch.progress import PATIENCE
+
 if TYPE_CHECKING:
     from sigsearch.limits import Limits
     from sigsearch.scheme import Scheme
@@ -24,8 +26,6 @@ COMPILING: Final = b"compiling"
 _GRACE: Final = 5.0
 _LONGEST: Final = 1e8
 """Seconds; a timer takes no infinite ones."""
-_PATIENCE: Final = 2.0
-"""Seconds. Kernels from numba's cache are there in a tenth of it, compiling them takes some 15."""
 
 
 def main(handle: int) -> None:
@@ -54,7 +54,7 @@ def _load(connection: Connection[Any, Any]) -> None:
         with sending:
             connection.send(what)
 
-    timer = Timer(_PATIENCE, say, [COMPILING])
+    timer = Timer(PATIENCE, say, [COMPILING])
     timer.daemon = True
     import numba  # noqa: F401 - slow enough on a cold disk to be taken for compiling
 

@@ -21,12 +21,11 @@ from sigsearch.bounds import MOST_EFFORT, check_cutoff
 from sigsearch.cli.output import INTERRUPTED, complain
 from sigsearch.errors import InputError
 from sigsearch.limits import DEFAULT_LIMITS
+from sigsearch.progress import COMPILING, PATIENCE
 
 if TYPE_CHECKING:
     from sigsearch.index import Index
 
-_PATIENCE = 2.0
-"""Seconds. Kernels from numba's cache are there in a tenth of it, compiling them takes some 15."""
 _NO_SETTINGS = frozenset({"location", "scheme", "create", "limits"})
 """What else `sigsearch.open` takes."""
 
@@ -145,7 +144,7 @@ def load_kernels(*, note: bool | None = None) -> None:
     # At its end Python would look at each of numba's objects once more, for a fifth of a second.
     atexit.register(gc.freeze)
     import_module("numba")  # slow enough on a cold disk to be taken for compiling
-    timer = Timer(_PATIENCE, complain, ["compiling the kernels, once; some 20 s"])
+    timer = Timer(PATIENCE, complain, [COMPILING])
     if sys.stderr.isatty() if note is None else note:
         timer.start()
     # While LLVM compiles, an exception is raised in a callback of its and goes no further.

@@ -350,7 +350,7 @@ def test_the_demo_says_that_it_compiles_the_kernels():
     code = (
         "import sys, time, types\n"
         "from sigsearch.cli import options\n"
-        "options._PATIENCE = 0.01\n"
+        "options.PATIENCE = 0.01\n"
         "options.import_module = lambda name: time.sleep(0.5)\n"
         "options.load_kernels()\n"
         "print('quiet in a pipe')\n"
