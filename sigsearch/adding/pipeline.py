@@ -54,7 +54,6 @@ CLOCK_SECONDS: Final = 0.1
 class _Reading:
     """A picture that is being read."""
 
-    source: Source
     name: str
     draft: Draft
     stamp: float | None
@@ -206,27 +205,26 @@ class Pipeline:
         self, number: int, source: Source, id: str | None, there: dict[str, datetime | None], time: datetime
     ) -> None:
         """Pass over a picture, or have it read."""
-        draft = draft_of(source, id, time)
-        path = path_of(source)
         image = source.image if isinstance(source, Item) else source
-        # Of what is far it takes a request.
-        stamp = None if is_far(image) else stamp_of(source)
-        old = None
+        stamp = old = None
         if id is not None and id in there:
-            if self._on_conflict == "update" and is_far(image):
+            if self._on_conflict == "update":
                 stamp = stamp_of(source, self._limits)
-            if self._on_conflict != "update" or not _is_later(stamp, there[id]):
-                self._keep(number, id, path)
+            if not _is_later(stamp, there[id]):
+                self._keep(number, id, source)
                 return
             [old] = self._backend.get([id])
+        elif not is_far(image):  # of what is far it takes a request
+            stamp = stamp_of(source)
+        draft = draft_of(source, id, time)
         name = images.describe(image)
-        if path is not None and self._journal is not None and not self._retry_failed:
-            reason = self._journal.reason(path, stamp)
+        if draft.path is not None and self._journal is not None and not self._retry_failed:
+            reason = self._journal.reason(draft.path, stamp)
             if reason is not None:
                 self._report = replace(self._report, failed_before=self._report.failed_before + 1)
                 self._fail(number, name, reason)
                 return
-        self._reading[number] = _Reading(source, name, draft, stamp, old)
+        self._reading[number] = _Reading(name, draft, stamp, old)
         if id is not None:
             self._ids.add(id)
         try:
@@ -342,7 +340,7 @@ class Pipeline:
     def _answered(self, number: int, answer: bytes | str) -> None:
         """A picture was read, or could not be."""
         reading = self._reading.pop(number)
-        path = path_of(reading.source)
+        path = reading.draft.path
         if isinstance(answer, str):
             self._ids.discard(reading.draft.id or "")
             self._fail(number, reading.name, answer)
@@ -364,7 +362,7 @@ class Pipeline:
         """Put a failure into the journal; a file that is gone is struck out when it is tried again."""
         if self._journal is None:
             return
-        path = path_of(reading.source)
+        path = reading.draft.path
         if self._retry_failed and path is not None and reason == NO_SUCH_FILE:
             self._journal.succeeded(path)
         else:
@@ -376,14 +374,14 @@ class Pipeline:
         self._failures.append(Failure(name, reason))
         self._report = replace(self._report, failures=SoFar(self._failures))
 
-    def _keep(self, number: int, id: str, path: str | None) -> None:
-        """An id that is there already."""
+    def _keep(self, number: int, id: str, source: Source | None) -> None:
+        """An id that is there already; and its source, if it was not read."""
         if self._on_conflict == "error":
             self._fail(number, id, "the id is in the index already")
             return
         self._done += 1
         self._report = replace(self._report, skipped=self._report.skipped + 1)
-        if self._journal is not None and path is not None:
+        if self._journal is not None and (path := path_of(source)) is not None:
             self._journal.succeeded(path)
 
     def _store(self) -> None:
