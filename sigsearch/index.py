@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from sigsearch import config, plugins, signatures
 from sigsearch.adding import Journal, OnConflict, Pipeline, draft_of, look_for_vanished, ready_record
 from sigsearch.backend import Backend, Capability, Known, Outcome
+from sigsearch.batches import batched
 from sigsearch.bounds import CUTOFF, EFFORT, LIMIT, check_cutoff, check_effort, check_limit
 from sigsearch.errors import (
     ClosedError,
@@ -53,12 +54,11 @@ if TYPE_CHECKING:
 
     Where: TypeAlias = Filter | Mapping[str, Any] | None
 
+_AddConflict: TypeAlias = Literal["error", "skip", "replace"]
 Vanished: TypeAlias = Literal["ignore", "report", "prune"]
 
 DELETE_BATCH = 4096
 SEARCH_BATCH = 64
-
-T = TypeVar("T")
 
 
 class FeaturelessWarning(UserWarning):
@@ -184,7 +184,7 @@ class Index:
         path: str | None = None,
         metadata: Any = None,
         signature: Signature | None = None,
-        on_conflict: OnConflict = "error",
+        on_conflict: _AddConflict = "error",
     ) -> str:
         """Add one picture.
 
@@ -194,8 +194,8 @@ class Index:
             An int8 array of shape (648,) is taken as its signature.
         id, path, metadata, signature
             See `Item`; with an Item they take the place of its own.
-        on_conflict : 'error', 'skip', 'update' or 'replace'
-            What to do if the id is there already; 'update' replaces it if its file has changed since.
+        on_conflict : 'error', 'skip' or 'replace'
+            What to do if the id is there already.
 
         Returns
         -------
@@ -211,7 +211,8 @@ class Index:
         InputError, MetadataError
             The id or the metadata cannot be stored.
         """
-        _check_on_conflict(on_conflict)
+        if on_conflict not in get_args(_AddConflict):
+            raise InputError(f"wanted on_conflict 'error', 'skip' or 'replace', found {on_conflict!r}")
         backend = self._backend
         given = {"id": id, "path": path, "metadata": metadata, "signature": signature}
         source = image if isinstance(image, (Item, Record)) else Item(image=image)
@@ -280,7 +281,9 @@ class Index:
         WorkerError
             The processes cannot be started.
         """
-        _check_on_conflict(on_conflict)
+        if on_conflict not in get_args(OnConflict):
+            wanted = "'error', 'skip', 'update' or 'replace'"
+            raise InputError(f"wanted on_conflict {wanted}, found {on_conflict!r}")
         if workers is not None and (type(workers) is not int or workers < 0):
             raise InputError(f"wanted workers as a whole number from 0, found {workers!r}")
         backend = self._backend
@@ -346,7 +349,7 @@ class Index:
         if wanted is None:
             raise InputError("wanted a filter of what to delete, found None; And() is true of all records")
         backend = self._backend
-        doomed = _batches((record.id for record in backend.scan(wanted)), DELETE_BATCH)
+        doomed = batched((record.id for record in backend.scan(wanted)), DELETE_BATCH)
         return sum(backend.delete(ids) for ids in doomed)
 
     # Getting out
@@ -494,7 +497,7 @@ class Index:
         wanted = as_filter(where)
         backend = self._backend
         results: list[list[Match]] = []
-        for batch in _batches(images, SEARCH_BATCH):
+        for batch in batched(images, SEARCH_BATCH):
             queries = [self._query(image, all_orientations) for image in batch]
             results += self._search_batch(backend, queries, cutoff, limit, wanted, effort)
         return results
@@ -666,12 +669,6 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _check_on_conflict(on_conflict: str) -> str:
-    if on_conflict not in ("error", "skip", "replace", "update"):
-        raise InputError(f"wanted on_conflict 'error', 'skip', 'update' or 'replace', found {on_conflict!r}")
-    return on_conflict
-
-
 def _counted(sources: Iterable[Source]) -> tuple[Iterable[Source], int | None]:
     """Sources and how many there are; not told of those in a compressed tar, which carry their bytes."""
     listed: list[Source] = []
@@ -688,9 +685,3 @@ def _ids(ids: str | Iterable[str]) -> list[str]:
     if not isinstance(ids, Iterable):
         raise InputError(f"wanted an id or several, found {ids!r}")
     return [check_id(id) for id in ([ids] if isinstance(ids, str) else ids)]
-
-
-def _batches(sources: Iterable[T], size: int) -> Iterator[list[T]]:
-    sources = iter(sources)
-    while batch := list(islice(sources, size)):
-        yield batch

@@ -6,12 +6,12 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from sigsearch import plugins
 from sigsearch.backend import Capability
+from sigsearch.batches import batched
 from sigsearch.bounds import CUTOFF, LIMIT
 from sigsearch.errors import InputError, StorageError
 from sigsearch.progress import Meter
@@ -174,7 +174,7 @@ def migrate(
                 tell()
             return there
 
-        for found in _batches(source.examine(known)):
+        for found in batched(source.examine(known), BATCH):
             run.copy(found)
             tell()
     return run.report(_verify(source, target, run, before))
@@ -374,8 +374,3 @@ def _place(index: Index) -> str:
         return str(id(index))  # of each that opens it, another one
     is_path = plugins.location_scheme(index.location) == plugins.DEFAULT_SCHEME
     return os.path.realpath(index.location) if is_path else index.location
-
-
-def _batches(found: Iterator[Record | Problem]) -> Iterator[list[Record | Problem]]:
-    while batch := list(islice(found, BATCH)):
-        yield batch

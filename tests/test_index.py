@@ -126,7 +126,7 @@ def test_a_ready_signature_needs_no_picture(index):
         (
             {"on_conflict": "maybe"},
             InputError,
-            "on_conflict 'error', .* or 'replace', found 'maybe'",
+            "on_conflict 'error', 'skip' or 'replace', found 'maybe'",
         ),
         ({"metadata": {1: 2}}, MetadataError, "the key 1 of type int at metadata"),
         ({"metadata": {"a": [1, {2}]}}, MetadataError, r"a set at metadata\.a\[1\]"),

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from sigsearch import distances
 from sigsearch.backend import Backend, Capability, Known, Outcome
+from sigsearch.batches import batched
 from sigsearch.bounds import EFFORT
 from sigsearch.errors import AccessDeniedError, ClosedError, InputError, StorageError
 from sigsearch.filters import Filter
@@ -110,7 +110,7 @@ class ElasticsearchBackend(Backend):
                 chosen[record.id] = record
         action: Action = "index" if replace else "create"
         outcomes: dict[str, Outcome] = {}
-        for part in _parts(list(chosen.values())):
+        for part in batched(chosen.values(), _CHUNK):
             results = self._write(self._operations(action, part))
             outcomes |= {r.id: _OUTCOMES[result] for r, result in zip(part, results, strict=True)}
         again = Outcome.REPLACED if replace else Outcome.KEPT
@@ -124,7 +124,7 @@ class ElasticsearchBackend(Backend):
     def delete(self, ids: Sequence[str]) -> int:
         self._check_open()
         deleted = 0
-        for part in _parts(list(dict.fromkeys(ids))):
+        for part in batched(dict.fromkeys(ids), _CHUNK):
             deleted += self._write([Operation("delete", id) for id in part]).count("deleted")
         return deleted
 
@@ -173,7 +173,7 @@ class ElasticsearchBackend(Backend):
     def _ask(self, ids: Sequence[str], *, source: bool | str) -> Iterator[Hits]:
         """What the server has of these ids at this moment, refreshed or not."""
         self._check_open()
-        for part in _parts(ids):
+        for part in batched(ids, _CHUNK):
             with driver_errors(self._connection.place):
                 answer = self._connection.client.mget(index=self._connection.name, ids=part, source=source)
             for each in answer["docs"]:
@@ -331,7 +331,7 @@ class ElasticsearchBackend(Backend):
         for hits in pages:
             ids = [hit["_id"] for hit in hits]
             passed_over = known(ids)
-            for part in _parts([id for id in ids if id not in passed_over]):
+            for part in batched([id for id in ids if id not in passed_over], _CHUNK):
                 wanted = {"ids": {"values": part}}
                 yield self._reader.search({**_with_fields(wanted), "size": len(part)})["hits"]["hits"]
 
@@ -382,12 +382,6 @@ def _query(where: Filter | None) -> dict[str, Any]:
         return _ALL
     found: dict[str, Any] = {"bool": {"filter": [filter_query(where, LEAVES).to_dict()]}}
     return found
-
-
-def _parts(items: Sequence[T]) -> Iterator[list[T]]:
-    rest = iter(items)
-    while part := list(islice(rest, _CHUNK)):
-        yield part
 
 
 def _sound(record: Record | StorageError) -> Record:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.request import url2pathname
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sigsearch.backend import Backend, Capability, Known, Outcome, refuse_options
+from sigsearch.batches import batched
 from sigsearch.bounds import EFFORT
 from sigsearch.errors import ClosedError, InputError, StorageError
 from sigsearch.filters import Filter
@@ -368,7 +369,7 @@ class LocalBackend(Backend):
             snapshot = _Snapshot(database, state, upkeep.whole_rows(self._files(state), state))
             rows = upkeep.readable(database)
             read = 0
-            while part := list(islice(rows, _CHUNK)):
+            for part in batched(rows, _CHUNK):
                 read += len(part)
                 passed_over = known([row.id for row in part])
                 for row in part:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from sigsearch.batches import batched
 from sigsearch.errors import StorageError
 from sigsearch_local import leaves
 from sigsearch_local.catalogue import COLUMNS, RECORDS, SEVERAL_VIEWS, Row, State
@@ -139,7 +139,7 @@ def _check_files(stored: StoredRows, count: int) -> Iterator[str]:
 
 def _check_records(database: sqlite3.Connection, stored: Sequence[StoredRows]) -> Iterator[str]:
     rows = map(Row._make, database.execute(_FORWARDS))
-    while chunk := list(islice(rows, _CHUNK)):
+    for chunk in batched(rows, _CHUNK):
         for row in chunk:
             if not row.sound:
                 yield f"the catalogue is damaged: the record {row.id!r} is not what was written"

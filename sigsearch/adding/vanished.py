@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from sigsearch.batches import batched
 from sigsearch.sources import Place, vanished
 
 if TYPE_CHECKING:
@@ -28,7 +28,5 @@ def look_for_vanished(
         ids = list(vanished(backend.ids(place.prefix), [place.path]))
         gone.update(dict.fromkeys(ids))
         if prune and place.pictures:
-            left = iter(ids)
-            while batch := list(islice(left, _BATCH)):
-                pruned += backend.delete(batch)
+            pruned += sum(backend.delete(batch) for batch in batched(ids, _BATCH))
     return replace(report, vanished=tuple(gone), pruned=pruned)
