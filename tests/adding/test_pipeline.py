@@ -26,12 +26,6 @@ from sigsearch.sources import PAUSE
 BLANK = np.zeros((24, 24), np.uint8)
 
 
-@pytest.fixture(params=["memory", "embedded"])
-def index(request, tmp_path):
-    with sigsearch.open("memory://" if request.param == "memory" else tmp_path / "index.sig") as index:
-        yield index
-
-
 @pytest.fixture
 def read(monkeypatch):
     """The pictures that were given to be read, in their order."""

@@ -10,12 +10,6 @@ import sigsearch
 from sigsearch import Item
 
 
-@pytest.fixture(params=["memory", "embedded"])
-def index(request, tmp_path):
-    with sigsearch.open("memory://" if request.param == "memory" else tmp_path / "index.sig") as index:
-        yield index
-
-
 @pytest.fixture
 def tree(tmp_path):
     """Folders and archives whose names begin alike, one within another, and an index's own ids."""
