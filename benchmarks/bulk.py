@@ -19,9 +19,8 @@ import typer
 from PIL import Image
 
 import sigsearch
-from benchmarks.pictures import SHIPPED
+from benchmarks.pictures import SHIPPED, find_jpegs, spread
 from benchmarks.report import Report, cores, machine, take_turns
-from sigsearch.sources import find_pictures
 from sigsearch.testing.pictures import make_picture
 
 BARE: Final = "bare decode loop, one core"
@@ -89,11 +88,10 @@ def _choose(pictures: Path | None, limit: int, least: float, folder: Path) -> li
         for seed in range(max(limit - 3, 0)):
             Image.fromarray(make_picture(seed, (1024, 768))).save(folder / f"{seed}.jpg", quality=90)
     else:
-        found = [path for path in find_pictures(pictures) if path.lower().endswith((".jpg", ".jpeg"))]
-        large = [path for path in found if _pixels(Path(path)) >= least * 1e6]
-        for number, name in enumerate(large[:: max(1, len(large) // limit)][:limit]):
-            if _is_whole(Path(name)):
-                shutil.copy(name, folder / f"{number:06}.jpg")
+        large = [path for path in find_jpegs(pictures) if _pixels(path) >= least * 1e6]
+        for number, path in enumerate(spread(large, limit)):
+            if _is_whole(path):
+                shutil.copy(path, folder / f"{number:06}.jpg")
     chosen = sorted(folder.iterdir())
     if not chosen:
         raise SystemExit(f"no JPEG of {least} megapixels or more in {pictures}")

@@ -15,10 +15,9 @@ import typer
 from PIL import Image
 
 import sigsearch
-from benchmarks.pictures import SHIPPED
+from benchmarks.pictures import SHIPPED, find_jpegs, spread
 from sigsearch import images
 from sigsearch.signatures import compute_orientations, compute_signature
-from sigsearch.sources import find_pictures
 
 
 def cost(
@@ -37,11 +36,8 @@ def cost(
 
     The steps take turns, so that a busy machine hurts all of them alike; read the ratios.
     """
-    files = [
-        path for path in map(Path, find_pictures(pictures or SHIPPED)) if path.suffix in (".jpg", ".jpeg")
-    ]
-    chosen = [path for path in files if _megapixels(path) >= least]
-    chosen = chosen[:: max(1, len(chosen) // limit)][:limit]
+    large = [path for path in find_jpegs(pictures or SHIPPED) if _megapixels(path) >= least]
+    chosen = spread(large, limit)
     if not chosen:
         raise SystemExit(f"no JPEG of {least} megapixels or more in {pictures or SHIPPED}")
     rows = np.array([_measure(path, rounds) for path in chosen])

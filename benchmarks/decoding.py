@@ -19,7 +19,7 @@ from PIL import Image
 
 import sigsearch
 from benchmarks.edits import EDITS, make_copies
-from benchmarks.pictures import SHIPPED
+from benchmarks.pictures import SHIPPED, find_jpegs, spread
 from benchmarks.report import Report, machine, progress, take_turns
 from sigsearch import Scheme
 from sigsearch.bounds import CUTOFF
@@ -27,7 +27,6 @@ from sigsearch.images import jpeg, read_picture
 from sigsearch.limits import DEFAULT_LIMITS
 from sigsearch.scheme import DEFAULT_SCHEME
 from sigsearch.signatures import Signature, _sum_scaled_squares, compute_signature
-from sigsearch.sources import find_pictures
 
 SIZES: Final = ((0.3, 1.0), (1.0, 4.0), (4.0, 8.0), (8.0, 11.5), (11.5, 1000.0))
 """Megapixels, from and below; what camera makers call 12 begins at 11.5."""
@@ -94,9 +93,7 @@ def decoding(
 
 def _read(folder: Path) -> list[Photograph]:
     found = {}
-    for path in map(Path, find_pictures(folder)):
-        if path.suffix.lower() not in (".jpg", ".jpeg"):
-            continue
+    for path in find_jpegs(folder):
         data = path.read_bytes()
         try:
             plain = jpeg.read_jpeg(data, str(path), DEFAULT_LIMITS)
@@ -131,7 +128,7 @@ def _by_size(photographs: Sequence[Photograph]) -> dict[str, list[Photograph]]:
 
 
 def _spread(group: Sequence[Photograph], limit: int) -> Sequence[Photograph]:
-    return group[:: max(1, len(group) // limit)][:limit]
+    return spread(group, limit)
 
 
 def _time_decoders(report: Report, photographs: Sequence[Photograph], rounds: int) -> None:

@@ -25,14 +25,13 @@ import typer
 import sigsearch
 from benchmarks import edits, made
 from benchmarks.image_match import ImageMatch
-from benchmarks.pictures import SHIPPED
+from benchmarks.pictures import SHIPPED, find_jpegs
 from benchmarks.report import Report, Times, machine, progress, take_turns
 from sigsearch.bounds import CUTOFF, EFFORT, LIMIT, MOST_EFFORT
 from sigsearch.filters import Eq
 from sigsearch.index import Index
 from sigsearch.scheme import IMAGE_MATCH_SCHEME
 from sigsearch.signatures import compute_orientations, compute_signature, encode_words
-from sigsearch.sources import find_pictures
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -302,11 +301,7 @@ def _choose_copies(run: Run) -> dict[edits.Source, list[str]]:
     rng = run.rng("copies")
     sources: list[edits.Source] = [*sorted(SHIPPED.glob("*.jpg")), *range(1000, 1000 + MADE_PICTURES)]
     if run.pictures:
-        sources = [
-            path
-            for path in map(Path, find_pictures(run.pictures))
-            if path.suffix.lower() in (".jpg", ".jpeg")
-        ]
+        sources = [*find_jpegs(run.pictures)]
         if not sources:
             raise SystemExit(f"wanted a folder with photographs, found no JPEG in {run.pictures}")
         rng.shuffle(sources)

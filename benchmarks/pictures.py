@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+T = TypeVar("T")
 
 SHIPPED = Path(str(files("sigsearch"))) / "pictures"
 
@@ -35,6 +37,18 @@ def rgb_pictures(folder: Path | None) -> Iterator[tuple[str, npt.NDArray[np.uint
             print(f"passed over {path}: {error}")
             continue
         yield str(path.relative_to(folder)), rgb
+
+
+def find_jpegs(folder: Path) -> list[Path]:
+    """The files of a folder that end as JPEGs do."""
+    from sigsearch.sources import find_pictures
+
+    return [Path(path) for path in find_pictures(folder) if path.lower().endswith((".jpg", ".jpeg"))]
+
+
+def spread(found: Sequence[T], most: int) -> Sequence[T]:
+    """At most so many of them, from all over the list."""
+    return found[:: max(1, len(found) // most)][:most]
 
 
 def _default_pictures() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
