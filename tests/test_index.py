@@ -123,11 +123,8 @@ def test_a_ready_signature_needs_no_picture(index):
         ({"id": 3}, InputError, "an id that is a string, found 3"),
         ({"id": "\ud800"}, InputError, "not valid Unicode"),
         ({"path": 3}, InputError, "a path that is a string, found 3"),
-        (
-            {"on_conflict": "maybe"},
-            InputError,
-            "on_conflict 'error', 'skip' or 'replace', found 'maybe'",
-        ),
+        ({"on_conflict": "maybe"}, InputError, "on_conflict 'error', 'skip' or 'replace', found 'maybe'"),
+        ({"on_conflict": "update"}, InputError, "on_conflict 'error', 'skip' or 'replace', found 'update'"),
         ({"metadata": {1: 2}}, MetadataError, "the key 1 of type int at metadata"),
         ({"metadata": {"a": [1, {2}]}}, MetadataError, r"a set at metadata\.a\[1\]"),
         ({"metadata": float("nan")}, MetadataError, "nan at metadata"),
@@ -192,6 +189,12 @@ def test_a_second_run_skips_what_is_there_without_reading_it(index, folder):
         path.write_bytes(b"unreadable now")
     report = index.add_many([folder])
     assert (report.added, report.skipped, len(report.failures)) == (0, 3, 1)
+
+
+def test_what_is_there_is_skipped_whatever_would_be_wrong_with_it(index, folder):
+    index.add_many(folder)
+    report = index.add_many([Item(image=folder / "a.png", metadata={1: 2})])
+    assert (report.skipped, report.failures) == (1, ())
 
 
 def test_replacing_reads_again(index, folder):
