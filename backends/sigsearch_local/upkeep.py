@@ -63,7 +63,7 @@ def sweep(folder: Path, current: Sequence[SignatureFiles]) -> None:
     known = {path for files in current for path in (files.rows_path, files.blocks_path)}
     for path in folder.iterdir():
         if path.suffix in (".rows", ".blocks") and path not in known:
-            path.unlink()
+            path.unlink(missing_ok=True)  # who has compacted before removes its old files as well
 
 
 def _addresses(database: sqlite3.Connection) -> tuple[Ints, Ints]:

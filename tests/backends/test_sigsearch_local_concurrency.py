@@ -24,6 +24,7 @@ from backends.local_processes import (
     swept,
     versions_in,
 )
+from sigsearch_local import upkeep
 
 from sigsearch.testing.samples import make_copy
 
@@ -180,6 +181,14 @@ def in_threads(work, names):
         thread.join(PATIENCE)
     assert errors == []
     assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_compaction_does_not_mind_that_the_one_before_it_still_removes_its_old_files(tmp_path):
+    class Listed:
+        def iterdir(self):
+            yield tmp_path / "folded-1.rows"  # and by now it is gone
+
+    upkeep.sweep(Listed(), [])
 
 
 def test_threads_that_share_a_backend_disturb_each_other_in_nothing(location):
