@@ -147,6 +147,44 @@ def crop(left: float, top: float, right: float, bottom: float) -> Edit:
     return edit
 
 
+def letterbox(share: float) -> Edit:
+    """With black bars above and below, each of that share of the height."""
+
+    def edit(picture: Picture, _: np.random.Generator) -> Picture:
+        bar = int(share * picture.height)
+        return ImageOps.expand(picture, (0, bar, 0, bar), BLACK)
+
+    return edit
+
+
+def screenshot(top: float, bottom: float, left: float, colour: Colour) -> Edit:
+    """In a window with bars: shares of its height above and below, of its width at the left."""
+
+    def edit(picture: Picture, _: np.random.Generator) -> Picture:
+        width, height = picture.size
+        above, below, beside = int(top * height), int(bottom * height), int(left * width)
+        window = Image.new("RGB", (width + beside, height + above + below), colour)
+        window.paste(picture, (beside, above))
+        draw = ImageDraw.Draw(window)
+        size = max(8, above // 2)
+        draw.text((size, above // 4), "12:30   File  Edit  View", fill=BLACK, font_size=size)
+        if below:
+            draw.text((size, above + height + below // 4), "< back   o   menu =", fill=BLACK, font_size=size)
+        return window
+
+    return edit
+
+
+def transpose(method: Image.Transpose) -> Edit:
+    """Turned by quarters, or mirrored."""
+    return lambda picture, _: picture.transpose(method)
+
+
+def invert() -> Edit:
+    """As a negative."""
+    return lambda picture, _: ImageOps.invert(picture)
+
+
 def rotate(degrees: float) -> Edit:
     """Turned counterclockwise, of the same size; black where nothing is left."""
     return lambda picture, _: picture.rotate(degrees, Image.Resampling.BICUBIC)
@@ -202,8 +240,32 @@ EDITS: Final[Mapping[str, Edit]] = {
         scale(1, 0.4), crop(0.03, 0, 0.03, 0), contrast(1.6)
     ),
     "watermark 110, rotate 1.5, scale 0.3": together(watermark(110), rotate(1.5), scale(0.3)),
+    "JPEG 70": jpeg(70),
+    "scale 2": scale(2),
+    "caption 20 %": caption(0.2),
+    "border 5 %, grey 128": border(0.05, (128, 128, 128)),
+    "border 20 %, black": border(0.2, BLACK),
+    "letterbox 12 % above and below": letterbox(0.12),
+    "screenshot, bars 6 % above, 5 % below": screenshot(0.06, 0.05, 0, (235, 235, 235)),
+    "screenshot, bars 12 % above, 15 % left": screenshot(0.12, 0, 0.15, (200, 210, 220)),
+    "crop 10 % a side": crop(0.1, 0.1, 0.1, 0.1),
+    "crop 20 % a side": crop(0.2, 0.2, 0.2, 0.2),
+    "crop 25 % left": crop(0.25, 0, 0, 0),
+    "crop 20 % below": crop(0, 0, 0, 0.2),
+    "rotate 5 degrees": rotate(5),
+    "rotate 10 degrees": rotate(10),
+    "mirror": transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "rotate 90 degrees": transpose(Image.Transpose.ROTATE_90),
+    "rotate 180 degrees": transpose(Image.Transpose.ROTATE_180),
+    "invert": invert(),
+    "mirror, JPEG 40, scale 0.5": together(transpose(Image.Transpose.FLIP_LEFT_RIGHT), jpeg(40), scale(0.5)),
 }
 """By what they do, with all parameters: factors, shares, pixels, levels of 255, degrees."""
+
+TURNED: Final = frozenset(
+    {"mirror", "rotate 90 degrees", "rotate 180 degrees", "invert", "mirror, JPEG 40, scale 0.5"}
+)
+"""Edits whose copies are found in another orientation only."""
 
 
 def load(source: Source) -> Picture:

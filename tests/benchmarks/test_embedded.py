@@ -19,7 +19,7 @@ from benchmarks.report import Report
 from sigsearch.signatures import as_signatures
 from sigsearch.testing.pictures import make_picture
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VALUES = np.arange(-2, 3, dtype=np.int8)
 SEEDS = st.integers(0, 2**32)
 

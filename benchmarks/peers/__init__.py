@@ -1,0 +1,1 @@
+"""What people would use instead of sigsearch, each behind the same few methods."""
