@@ -5,7 +5,6 @@ import typer
 from benchmarks.bulk import bulk
 from benchmarks.cost import cost
 from benchmarks.decoding import decoding
-from benchmarks.elasticsearch import elasticsearch
 from benchmarks.embedded import embedded
 from benchmarks.golden import golden
 from benchmarks.migration import migration
@@ -17,7 +16,6 @@ app.command()(cost)
 app.command()(decoding)
 app.command()(golden)
 app.command()(embedded)
-app.command()(elasticsearch)
 app.command()(migration)
 app.command()(bulk)
 

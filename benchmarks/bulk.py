@@ -151,8 +151,8 @@ def _check(added: int, paths: list[Path]) -> None:
 @contextmanager
 def _server_steps(paths: list[Path]) -> Iterator[dict[str, Callable[[int], object]]]:
     """Adding to a server, and what image-match does with the same."""
-    from benchmarks.elasticsearch import start_server
     from benchmarks.image_match import ImageMatch
+    from benchmarks.server import start_server
 
     with start_server(None) as server, server.client(request_timeout=60) as client:
         prefix = f"sigsearch-bulk-{os.getpid()}"

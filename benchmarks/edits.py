@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ Edit: TypeAlias = Callable[[Picture, np.random.Generator], Picture]
 """Gives an edited copy. Only noise is random."""
 Source: TypeAlias = Path | int
 """A file, or the seed of a made picture."""
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+"""``(h, w, 3)``, RGB."""
 Colour: TypeAlias = tuple[int, int, int]
 
 LARGEST: Final = 1024
@@ -293,9 +295,13 @@ def make_thumbnail(source: Source) -> npt.NDArray[np.uint8]:
 
 
 def make_copies(
-    wanted: Mapping[Source, Sequence[str]], seed: int, *, workers: int | None = None
-) -> list[npt.NDArray[np.int8] | None]:
-    """The signatures of pictures and of their copies.
+    wanted: Mapping[Source, Sequence[str]],
+    seed: int,
+    *,
+    describe: Callable[[Pixels], npt.NDArray[Any]] = compute_signature,
+    workers: int | None = None,
+) -> list[npt.NDArray[Any] | None]:
+    """What describes pictures and their copies: signatures, if nothing else is asked for.
 
     Parameters
     ----------
@@ -303,27 +309,35 @@ def make_copies(
         Pictures, and the names of edits.
     seed : int
         Of the noise.
+    describe : callable
+        Gives an array for an RGB one; of a module, so that other processes find it.
     workers : int, optional
         Processes; 0: in this one. Default: one for each core, if they are worth their start.
 
     Returns
     -------
-    list of ndarray of int8, shape (1 + edits, 648), or None
+    list of ndarray, shape (1 + edits, ...), or None
         For each picture, its own and those of its copies; None for one that cannot be read.
     """
     if workers is None:
         workers = cores() if sum(map(len, wanted.values())) > _ALONE else 0
     seeds = [(seed, number) for number in range(len(wanted))]
+    task = partial(_copies_of, describe)
     if not workers:
-        return list(map(_copies_of, wanted, wanted.values(), seeds))
+        return list(map(task, wanted, wanted.values(), seeds))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(_copies_of, wanted, wanted.values(), seeds, chunksize=4))
+        return list(pool.map(task, wanted, wanted.values(), seeds, chunksize=4))
 
 
-def _copies_of(source: Source, names: Sequence[str], seed: tuple[int, int]) -> npt.NDArray[np.int8] | None:
+def _copies_of(
+    describe: Callable[[Pixels], npt.NDArray[Any]],
+    source: Source,
+    names: Sequence[str],
+    seed: tuple[int, int],
+) -> npt.NDArray[Any] | None:
     try:
         picture = load(source)
     except Exception:
         return None
     made = map(partial(edited, picture, seed=seed), names)
-    return np.stack([compute_signature(np.asarray(each)) for each in (picture, *made)])
+    return np.stack([describe(np.asarray(each)) for each in (picture, *made)])

@@ -6,11 +6,11 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count as counted
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ from sigsearch.testing.pictures import make_picture
 
 Signatures: TypeAlias = npt.NDArray[np.int8]
 """``(n, 648)`` int8."""
+Windows: TypeAlias = Iterator[npt.NDArray[np.uint8]]
+Described = TypeVar("Described")
 Source: TypeAlias = Path | int
 """A picture to cut windows from: a file, or the seed of a made picture."""
 
@@ -77,11 +79,11 @@ def make_chunks(
     ------
     ndarray of int8, shape (2048 or less, 648)
     """
-    windows = min(max(count // (16 * len(pictures)), _FEWEST), _MOST)
+    windows = windows_of_each(count // 16, pictures)
     if workers is None:
         workers = cores() if count > 20_000 else 0
     fruitless = 0
-    for rows in _cut_all(pictures, windows, seed, workers):
+    for rows in describe_windows(pictures, windows, seed, sign_windows, workers):
         fruitless = 0 if len(rows) else fruitless + 1
         if fruitless > len(pictures):
             raise SystemExit("none of the pictures has a window with features")
@@ -90,6 +92,11 @@ def make_chunks(
         yield rows
         if not count:
             return
+
+
+def windows_of_each(count: int, pictures: Sequence[Source]) -> int:
+    """How many windows to cut from a picture at one go, of so many in all."""
+    return min(max(count // len(pictures), _FEWEST), _MOST)
 
 
 def make_signatures(
@@ -163,43 +170,74 @@ def count_duplicates(signatures: Signatures) -> int:
     return len(signatures) - len(np.unique(_sums(signatures)))
 
 
-def _cut_all(pictures: Sequence[Source], windows: int, seed: int, workers: int) -> Iterator[Signatures]:
-    """Windows of one picture after the other, without an end, in an order that hangs on nothing else."""
+def describe_windows(
+    pictures: Sequence[Source],
+    windows: int,
+    seed: int,
+    describe: Callable[[Windows], Described],
+    workers: int,
+) -> Iterator[Described]:
+    """What describes random windows of one picture after the other, without an end.
+
+    Parameters
+    ----------
+    pictures : sequence of Source
+        They take turns, in an order that hangs on nothing but their number and the seed.
+    windows : int
+        Cut from a picture at one go.
+    seed : int
+    describe : callable
+        Takes the windows of a picture; of a module, so that other processes find it.
+    workers : int
+        Processes; 0: in this one.
+    """
     order = np.random.default_rng([seed, 2]).permutation(len(pictures))
-    jobs = ((pictures[order[job % len(order)]], windows, [seed, 0, job]) for job in counted())
+    task = partial(_describe, describe, windows)
+    jobs = ((pictures[order[job % len(order)]], [seed, 0, job]) for job in counted())
     if not workers:
-        for job in jobs:
-            yield cut_windows(*job)
+        for source, numbers in jobs:
+            yield task(source, numbers)
     # Spawned: a fork would share the threads' locks that numba or a library of numpy's holds.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        pending: deque[Future[Signatures]] = deque()
+        pending: deque[Future[Described]] = deque()
         try:
             while True:
                 while len(pending) < 4 * workers:
-                    pending.append(pool.submit(cut_windows, *next(jobs)))
+                    pending.append(pool.submit(task, *next(jobs)))
                 yield pending.popleft().result()
         finally:
             for future in pending:
                 future.cancel()
 
 
-def cut_windows(source: Source, windows: int, seed: Sequence[int]) -> Signatures:
-    """The signatures of random windows of one picture, each in its 16 orientations, none twice.
+def _describe(
+    describe: Callable[[Windows], Described], windows: int, source: Source, seed: Sequence[int]
+) -> Described:
+    return describe(cut_windows(source, windows, seed))
+
+
+def cut_windows(source: Source, windows: int, seed: Sequence[int]) -> Windows:
+    """Random windows of one picture, arrays (h, w, 3) of uint8.
 
     Of a picture that is too small for windows that differ there are none.
     """
     rgb = _load(source)
     if rgb is None or min(rgb.shape[:2]) < 2 * _SMALLEST:
-        return np.empty((0, LENGTH), np.int8)
+        return
     rng = np.random.default_rng(seed)
     height, width = rgb.shape[:2]
-    found = []
     for _ in range(windows):
         # All sizes alike on a scale of logarithms: the small ones have room to be different.
         down = int(height * max(0.1, _SMALLEST / height) ** rng.random())
         across = int(width * max(0.1, _SMALLEST / width) ** rng.random())
         top, left = rng.integers(height - down + 1), rng.integers(width - across + 1)
-        window = np.ascontiguousarray(rgb[top : top + down, left : left + across])
+        yield np.ascontiguousarray(rgb[top : top + down, left : left + across])
+
+
+def sign_windows(windows: Windows) -> Signatures:
+    """The signatures of windows of one picture, each in its 16 orientations, none twice."""
+    found = [np.empty((0, LENGTH), np.int8)]
+    for window in windows:
         orientations = compute_orientations(window)
         found.append(orientations[orientations.any(axis=1)])
     rows = np.concatenate(found)

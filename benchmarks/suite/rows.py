@@ -54,6 +54,7 @@ class RowFile:
 
     def __init__(self, path: Path, header: Row) -> None:
         self._path = path
+        self._commit = header.get("commit")
         self.done: dict[str, float] = {}
         """The units that are there, and what seconds they took."""
         header = {"kind": HEADER, **_plain(header)}
@@ -76,7 +77,10 @@ class RowFile:
 
         yield keep
         seconds = time.perf_counter() - start
-        self._append([*rows, {"kind": UNIT, "unit": name, "seconds": round(seconds, 3)}])
+        # A run may go on with another commit.
+        self._append(
+            [*rows, {"kind": UNIT, "unit": name, "seconds": round(seconds, 3), "commit": self._commit}]
+        )
         self.done[name] = seconds
 
     def _go_on(self, header: Row) -> None:

@@ -76,11 +76,10 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Run:
-    """What all stages share."""
+class Plan:
+    """What follows from the settings: the pictures, the edits, the random numbers."""
 
     settings: Settings
-    rows: RowFile
 
     @cached_property
     def originals(self) -> list[Source]:
@@ -105,6 +104,13 @@ class Run:
         """What a picture is called in the rows: a path below the folder, or what made it."""
         return name_of(source, self.settings.pictures)
 
+
+@dataclass(frozen=True)
+class Run(Plan):
+    """A plan that is carried out, and where its rows go."""
+
+    rows: RowFile
+
     def note(self, text: str) -> None:
         """Say on standard error what is going on."""
         _CONSOLE.print(text, highlight=False)
@@ -114,17 +120,31 @@ _CONSOLE: Final = Console(stderr=True, soft_wrap=True)
 
 
 def originals(settings: Settings) -> list[Source]:
-    """The pictures that copies are made of, from all over the folder, in random order."""
+    """The pictures that copies are made of, in random order.
+
+    Of a folder half are JPEGs, which mostly are photographs, and half are not, if there are so many of both.
+    """
     rng = np.random.default_rng([settings.seed, *b"originals"])
     if settings.pictures:
         found: list[Source] = [Path(path) for path in find_pictures(settings.pictures)]
         if not found:
             raise SystemExit(f"wanted a folder with pictures, found none in {settings.pictures}")
         rng.shuffle(found)
-        return found[: settings.originals]
+        jpegs = [source for source in found if is_jpeg(str(source))]
+        others = [source for source in found if not is_jpeg(str(source))]
+        most = max(settings.originals // 2, settings.originals - len(others))
+        chosen = jpegs[:most]
+        chosen += others[: settings.originals - len(chosen)]
+        rng.shuffle(chosen)
+        return chosen
     real = packaged()
     rng.shuffle(real)
     return [*real, *range(MADE, MADE + settings.originals)][: settings.originals]
+
+
+def is_jpeg(name: str) -> bool:
+    """Whether a picture's name says that it is one."""
+    return name.lower().endswith((".jpg", ".jpeg"))
 
 
 def packaged() -> list[Source]:

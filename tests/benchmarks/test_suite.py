@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmarks.edits import EDITS, TURNED
 from benchmarks.suite import sanity
-from benchmarks.suite.run import Run, Settings, header, name_of, originals, packaged, source_of
+from benchmarks.suite.run import Plan, Settings, header, name_of, originals, packaged, source_of
 from sigsearch.testing.pictures import make_picture
 
 TINY = {
@@ -60,6 +60,17 @@ def test_a_folders_pictures_are_chosen_by_the_seed(folder):
     assert len(originals(settings(pictures=folder))) == 3
 
 
+@pytest.mark.parametrize(("wanted", "jpegs"), [(4, 2), (3, 1), (8, 3), (7, 3), (10, 3)])
+def test_half_of_the_pictures_are_jpegs_if_there_are_so_many(folder, wanted, jpegs):
+    for name in ["x.jpg", "y.JPEG", "z.jpg"]:
+        Image.fromarray(make_picture(0)).save(folder / name)
+    for name in ["u.png", "v.png"]:
+        Image.fromarray(make_picture(0)).save(folder / name)
+    found = originals(settings(pictures=folder, originals=wanted))
+    assert len(found) == len(set(found)) == min(wanted, 8)
+    assert sum(source.suffix.lower() in (".jpg", ".jpeg") for source in found) == jpegs
+
+
 def test_a_folder_without_pictures_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="wanted a folder with pictures, found none in"):
         originals(settings(pictures=tmp_path))
@@ -81,7 +92,7 @@ def test_the_header_tells_no_path(folder):
 
 
 def test_each_purpose_has_random_numbers_of_its_own():
-    run = Run(settings(), None)
+    run = Plan(settings())
     assert run.rng("one").random() == run.rng("one").random() != run.rng("other").random()
 
 

@@ -1,0 +1,53 @@
+"""What a search should find: known by construction, and by comparing every query with every record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import numpy as np
+
+import sigsearch
+from benchmarks.made import Signatures
+from benchmarks.report import progress
+from sigsearch.bounds import CUTOFF, LIMIT
+
+_CHUNK: Final = 4096
+
+Near = Mapping[int, float]
+"""Records below the cutoff, by their numbers, and their distances."""
+
+
+def near_records(queries: Signatures, stored: Signatures, first: int = 0) -> list[dict[int, float]]:
+    """The records below the cutoff for each query, by comparing with all; numbers from `first` on."""
+    wide = queries.astype(np.float32)
+    own = np.einsum("ij,ij->i", wide, wide)[:, np.newaxis]
+    near: list[dict[int, float]] = [{} for _ in queries]
+    for start in range(0, len(stored), _CHUNK):
+        part = stored[start : start + _CHUNK]
+        rows = part.astype(np.float32)
+        squares = np.einsum("ij,ij->i", rows, rows)
+        # Whole numbers far below 2**24 are exact; the norms are not, so those a little above come along.
+        between = own + squares - 2 * (wide @ rows.T)
+        likely = between < ((CUTOFF + 1e-4) * (np.sqrt(own) + np.sqrt(squares))) ** 2
+        for query in np.flatnonzero(likely.any(axis=1)).tolist():
+            numbers = np.flatnonzero(likely[query])
+            apart = sigsearch.distances(queries[query], part[numbers])
+            below = zip((numbers + start + first).tolist(), apart.tolist(), strict=True)
+            near[query].update((number, distance) for number, distance in below if distance < CUTOFF)
+        progress(f"compared with {start:,} of {len(stored):,} records")
+    progress("")
+    return near
+
+
+def wanted(near: Near) -> tuple[int, float]:
+    """How many records are to be found, the nearest `LIMIT`, and the distance of the last of them."""
+    apart = sorted(near.values())[:LIMIT]
+    return len(apart), apart[-1] if apart else 0.0
+
+
+def count_found(near: Near, answer: Iterable[int]) -> int:
+    """How many of those an answer has. Of equally distant ones at the limit any will do."""
+    count, most = wanted(near)
+    return min(count, sum(near.get(record, math.inf) <= most for record in set(answer)))
