@@ -1,7 +1,7 @@
-"""Which files show the same picture: by labels, by bytes, and by a measure that is no descriptor that is compared.
+"""Which files show the same picture: by labels, by bytes, and by a measure that no descriptor has.
 
-What shows the same picture is no stranger, and no copy either that was made for the test: it counts neither as
-found nor as false.
+What shows the same picture is no stranger, and no copy either that was made for the test: it counts
+neither as found nor as false.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def read_pairs(file: Path) -> list[dict[str, Any]]:
         The file is not a list of objects with ``a``, ``b`` and ``label``.
     """
     try:
-        pairs = json.loads(file.read_text(encoding="utf-8"))
+        pairs: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
         ok = isinstance(pairs, list) and all({"a", "b", "label"} <= pair.keys() for pair in pairs)
     except (OSError, ValueError, AttributeError) as error:
         raise SystemExit(f"wanted a JSON list of pairs with a, b and label, found {file}: {error}") from error
