@@ -1,0 +1,181 @@
+"""Copies and the descriptors that are to find them: the figures, all descriptors by the same computation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks import metrics
+from benchmarks.edits import TURNED
+from benchmarks.metrics import Estimate, Numbers
+from benchmarks.results.evidence import Evidence, is_ours, numbers
+from benchmarks.suite.rows import Row
+
+PRECISION: Final = 0.9999
+Cases: TypeAlias = npt.NDArray[np.int64]
+"""Numbers of queries."""
+
+
+def groups_of(labels: Sequence[str]) -> list[list[int]]:
+    """The numbers of the cases that have each label, as cases of one picture hang together."""
+    found: dict[str, list[int]] = {}
+    for number, label in enumerate(labels):
+        found.setdefault(label, []).append(number)
+    return list(found.values())
+
+
+def wider(one: Estimate, other: Estimate) -> Estimate:
+    """The first, with an interval that holds both.
+
+    The bootstrap's has no width where all or none are found.
+    """
+    return Estimate(
+        one.value, float(np.nanmin([one.low, other.low])), float(np.nanmax([one.high, other.high]))
+    )
+
+
+def grouped_share(found: npt.NDArray[np.bool_], pictures: Sequence[str]) -> Estimate:
+    """The share of cases found; its interval holds the bootstrap's over pictures, and Wilson's."""
+    if not found.size:
+        return metrics.UNKNOWN
+    drawn = metrics.bootstrap(groups_of(pictures), lambda cases: float(found[cases].mean()))
+    return wider(drawn, metrics.share(int(found.sum()), found.size))
+
+
+class Copies:
+    """The distances of all queries, by descriptor, and what follows from them.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        With rows of the kind ``copy``.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.rows: list[Row] = evidence.of("copy")
+        self.described = {row["name"]: row for row in evidence.of("descriptor")}
+        """The rows of descriptors, by name."""
+        there = {name: None for row in self.rows for name in row["own"]}
+        self.names = [*(name for name in self.described if name in there), *(there.keys() - self.described)]
+        self.pictures = [str(row["picture"]) for row in self.rows]
+        edits = [str(row["edit"]) for row in self.rows]
+        ordered = [*evidence.header.get("edits", []), *edits]
+        self.edits = [edit for edit in dict.fromkeys(ordered) if edit in set(edits)]
+        """Those that were tried, in their order."""
+        self._cases = {edit: np.flatnonzero(np.array(edits) == edit) for edit in self.edits}
+        self.own: dict[str, Numbers] = {}
+        """By descriptor: each query's distance to its original, NaN if it has none."""
+        self.strangers: dict[str, Numbers] = {}
+        """By descriptor: to its nearest strangers, shape (queries, most), ascending, filled up with NaN."""
+        for name in self.names:
+            self.own[name] = numbers([row["own"].get(name) for row in self.rows])
+            near = [row["strangers"].get(name) or [] for row in self.rows]
+            most = max(1, *map(len, near)) if near else 1
+            self.strangers[name] = numbers([[*each, *[None] * (most - len(each))] for each in near])
+
+    @property
+    def ours(self) -> list[str]:
+        """Sigsearch's descriptors."""
+        return [name for name in self.names if is_ours(name)]
+
+    @property
+    def peers(self) -> list[str]:
+        """All others."""
+        return [name for name in self.names if not is_ours(name)]
+
+    @cached_property
+    def groups(self) -> list[list[int]]:
+        """The queries of each picture."""
+        return groups_of(self.pictures)
+
+    def cases(self, edit: str | None = None) -> Cases:
+        """The queries of an edit; None: all."""
+        return np.arange(len(self.rows)) if edit is None else self._cases[edit]
+
+    def nearest(self, name: str) -> Numbers:
+        """Each query's distance to its nearest stranger."""
+        return self.strangers[name][:, 0]
+
+    def recommended(self, name: str) -> float:
+        """The cutoff that its makers recommend; NaN if none."""
+        cutoff = self.described.get(name, {}).get("cutoff")
+        return math.nan if cutoff is None else float(cutoff)
+
+    @cached_property
+    def precise(self) -> dict[str, float]:
+        """By descriptor: the largest cutoff at which 99.99 % of all matches are right."""
+        return {
+            name: metrics.cutoff_at_precision(self.own[name], self.nearest(name), PRECISION)
+            for name in self.names
+        }
+
+    @property
+    def allowed(self) -> int:
+        """How many matches may be wrong at that cutoff if all copies are found."""
+        # What is exactly allowed must not be lost to rounding.
+        return math.floor(len(self.rows) * (1 - PRECISION) / PRECISION + 1e-9)
+
+    def false_at(self, name: str, cutoff: float) -> int:
+        """How many queries have a stranger below a cutoff."""
+        return int((self.nearest(name) < cutoff).sum())
+
+    def recall_recommended(self, name: str, edit: str | None = None) -> Estimate:
+        """The share of copies below the cutoff that its makers recommend."""
+        cutoff = self.recommended(name)
+        return metrics.UNKNOWN if math.isnan(cutoff) else self._recall_at(name, cutoff, edit)
+
+    def recall_precise(self, name: str, edit: str | None = None) -> Estimate:
+        """The share of copies below the cutoff of 99.99 % precision.
+
+        Over all edits the interval holds that of choosing the cutoff anew for each draw of pictures.
+        """
+        fixed = self._recall_at(name, self.precise[name], edit)
+        if edit is not None or not self.rows:
+            return fixed
+        own, nearest = self.own[name], self.nearest(name)
+
+        def choose(cases: Cases) -> float:
+            cutoff = metrics.cutoff_at_precision(own[cases], nearest[cases], PRECISION)
+            return float((own[cases] < cutoff).mean())
+
+        return wider(fixed, metrics.bootstrap(self.groups, choose))
+
+    def recall_upright(self, name: str) -> Estimate:
+        """The share below the cutoff of 99.99 % precision of copies that are neither turned nor inverted."""
+        cases = np.array([i for i, row in enumerate(self.rows) if row["edit"] not in TURNED], np.int64)
+        found = self.own[name][cases] < self.precise[name]
+        return grouped_share(found, [self.pictures[i] for i in cases])
+
+    def recall_first(self, name: str, edit: str | None = None) -> Estimate:
+        """The share of copies to which no record is nearer than their original, ties in any order alike."""
+        ranks = [self.rows[i]["ranks"].get(name) or (None, None) for i in self.cases(edit)]
+        alone = metrics.expected_recall([ahead for ahead, _ in ranks], [tied for _, tied in ranks], 1)
+        if edit is not None or not self.rows:
+            return alone
+        chances = np.array([1 / (1 + tied) if ahead == 0 else 0.0 for ahead, tied in ranks])
+        return wider(alone, metrics.bootstrap(self.groups, lambda cases: float(chances[cases].mean())))
+
+    def micro_average(self, name: str) -> Estimate:
+        """The micro-average precision over all queries, its interval by drawing pictures."""
+        own, strangers = self.own[name], self.strangers[name]
+        return metrics.bootstrap(
+            self.groups, lambda cases: metrics.micro_average_precision(own[cases], strangers[cases])
+        )
+
+    def _recall_at(self, name: str, cutoff: float, edit: str | None) -> Estimate:
+        if edit is None:
+            return grouped_share(self.own[name] < cutoff, self.pictures)
+        return metrics.recall_at(self.own[name][self.cases(edit)], cutoff)
+
+
+MEASURES: Final[dict[str, Callable[[Copies, str, str | None], Estimate]]] = {
+    "at the recommended cutoff": Copies.recall_recommended,
+    "at 99.99 % precision": Copies.recall_precise,
+    "first of all records": Copies.recall_first,
+}
+"""What recall is told of, for each edit and over all."""

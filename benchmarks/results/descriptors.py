@@ -1,0 +1,154 @@
+"""Tables of the descriptors: how many copies each finds, of which edits, and of pairs that nobody made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks import metrics
+from benchmarks.metrics import Estimate
+from benchmarks.results import text
+from benchmarks.results.copies import MEASURES, Copies
+from benchmarks.results.evidence import Evidence, numbers
+
+NEED = ("descriptor", "copy")
+
+
+def describe(evidence: Evidence, copies: Copies) -> str:
+    """All about the copies that were made, in Markdown."""
+    if why := evidence.missing(*NEED):
+        return why
+    parts = [_what(evidence, copies), _cutoffs(copies), _overall(evidence, copies)]
+    for name, recall in MEASURES.items():
+        figures = {edit: [recall(copies, each, edit) for each in copies.names] for edit in copies.edits}
+        parts += [f"### Recall of each edit, {name}", _by_edit(figures, copies.names)]
+    return "\n\n".join(parts)
+
+
+def pairs(evidence: Evidence, copies: Copies) -> str:
+    """Labelled pairs of files that nobody made for a test, in Markdown."""
+    if why := evidence.missing("pair"):
+        return why
+    rows = evidence.of("pair")
+    names = list(dict.fromkeys(name for row in rows for name in row["distances"]))
+    parts = [
+        "The share of pairs below each cutoff. A pair labelled `different` that is below is a false match. "
+        "The cutoff of 99.99 % precision is the one chosen above, on the copies that were made."
+    ]
+    for which, cutoffs in (
+        ("recommended cutoff", {name: copies.recommended(name) for name in names}),
+        ("cutoff of 99.99 % precision", {name: copies.precise.get(name, np.nan) for name in names}),
+    ):
+        lines = []
+        for label in dict.fromkeys(row["label"] for row in rows):
+            those = [row for row in rows if row["label"] == label]
+            eyed = sum(bool(row["verified_by_eye"]) for row in those)
+            figures = [
+                _below(numbers([row["distances"].get(name) for row in those]), cutoffs[name])
+                for name in names
+            ]
+            best = text.best_of([f.value for f in figures], least=label == "different")
+            lines.append([label, str(len(those)), str(eyed), *_cells(figures, best)])
+        parts.append(text.table([f"at the {which}", "pairs", "verified by eye", *names], lines))
+    return "\n\n".join(parts)
+
+
+def _what(evidence: Evidence, copies: Copies) -> str:
+    records = evidence.of("stranger_records")
+    cut = " and ".join(
+        f"{row['windows']:,} windows of pictures and {row['pictures']:,} whole pictures" for row in records
+    )
+    said = (
+        f"{len(copies.groups):,} pictures under {len(copies.edits)} edits give {len(copies.rows):,} copies. "
+        "Each is compared with its original and with all strangers"
+        + (f": {cut}" if cut else "")
+        + f". {len(evidence.of('ignored')):,} pairs of files that show the same count neither as found nor as "
+        "false."
+    )
+    plain = sum(bool(row["featureless"]) for row in evidence.of("original"))
+    return said + (f" {plain:,} originals are featureless to sigsearch." if plain else "")
+
+
+def _cutoffs(copies: Copies) -> str:
+    allowed = copies.allowed
+    may = "no match" if not allowed else "1 match" if allowed == 1 else f"{allowed:,} matches"
+    bound = metrics.share(0, len(copies.rows)).high
+    parts = [
+        "The recommended cutoffs were chosen by different people for different ends; the cutoff of 99.99 % "
+        "precision treats all alike. It is the largest at which one match in 10,000 is wrong, chosen over the "
+        f"nearest strangers of all {len(copies.rows):,} queries: if every copy were found, {may} might be "
+        f"wrong. Of so many queries none wrong tells a share of false matches below {100 * bound:.2g} % "
+        "(the end of Wilson's interval), no less."
+    ]
+    lines = []
+    for name in copies.names:
+        row, at, precise = copies.described.get(name, {}), copies.recommended(name), copies.precise[name]
+        found = int((copies.own[name] < precise).sum())
+        lines.append(
+            [
+                name,
+                text.short(at),
+                f"{copies.false_at(name, at):,}" if at == at else text.UNKNOWN,
+                text.short(precise),
+                f"{found:,}",
+                f"{copies.false_at(name, precise):,}",
+                str(row.get("cutoff_source") or text.UNKNOWN),
+                str(row.get("note") or ""),
+            ]
+        )
+    columns = [
+        "descriptor",
+        "recommended cutoff",
+        "queries with a false match",
+        "cutoff of 99.99 % precision",
+    ]
+    columns += ["copies found", "queries with a false match", "the recommendation's source", "note"]
+    return "\n\n".join([*parts, text.table(columns, lines)])
+
+
+def _overall(evidence: Evidence, copies: Copies) -> str:
+    originals = evidence.of("original")
+    columns: list[list[str]] = []
+    figures = [[recall(copies, name, None) for name in copies.names] for recall in MEASURES.values()]
+    figures.append([copies.recall_upright(name) for name in copies.names])
+    figures.append([copies.micro_average(name) for name in copies.names])
+    for each in figures:
+        columns.append(_cells(each, text.best_of([f.value for f in each])))
+    times = [
+        metrics.quantile([t for row in originals if (t := row["describe_ms"].get(name)) is not None], 0.5)
+        for name in copies.names
+    ]
+    quickest = text.best_of([t.value for t in times], least=True)
+    columns.append([text.strong(text.plain(t), b) for t, b in zip(times, quickest, strict=True)])
+    sizes = [float(copies.described.get(name, {}).get("bytes") or np.nan) for name in copies.names]
+    smallest = text.best_of(sizes, least=True)
+    columns.append([text.strong(text.short(s), b) for s, b in zip(sizes, smallest, strict=True)])
+    heads = [
+        "descriptor",
+        *(f"recall {name}" for name in MEASURES),
+        "recall at 99.99 % precision, neither turned nor inverted",
+    ]
+    heads += ["micro-average precision", "describing a picture, p50 ms", "bytes a picture"]
+    lines = [[name, *(column[i] for column in columns)] for i, name in enumerate(copies.names)]
+    return (
+        "### Over all edits\n\nBold: the best of a column. In brackets: 95 % intervals, the wider of Wilson's and of "
+        "the bootstrap over pictures, as the copies of one picture hang together; for 99.99 % precision the "
+        "cutoff is chosen anew in each draw. Micro-average precision: all queries' answers, each copy's original "
+        "and its nearest strangers, in one list by distance.\n\n" + text.table(heads, lines)
+    )
+
+
+def _by_edit(figures: dict[str, list[Estimate]], names: Sequence[str]) -> str:
+    lines = [[edit, *_cells(each, text.best_of([f.value for f in each]))] for edit, each in figures.items()]
+    wins = np.sum([text.best_of([f.value for f in each]) for each in figures.values()], axis=0)
+    return text.table(["edit", *names], [*lines, ["edits at which it is best or as good", *map(str, wins)]])
+
+
+def _cells(figures: Sequence[Estimate], best: Sequence[bool]) -> list[str]:
+    return [text.strong(text.percent(f), b) for f, b in zip(figures, best, strict=True)]
+
+
+def _below(distances: metrics.Numbers, cutoff: float) -> Estimate:
+    known = distances[~np.isnan(distances)]
+    return metrics.UNKNOWN if np.isnan(cutoff) else metrics.recall_at(known, cutoff)

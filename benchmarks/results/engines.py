@@ -1,0 +1,125 @@
+"""Tables of the engines: what each finds, how fast, at what cost, and how that grows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks import metrics
+from benchmarks.metrics import Estimate
+from benchmarks.results import text
+from benchmarks.results.evidence import Evidence
+from benchmarks.results.searches import COSTS, FIGURES, Figure, Searched, Searches, median_ratio
+
+NEED = ("query", "searches")
+MEASURE = "image-match"
+"""Ratios are told to the first engine whose name begins so."""
+
+
+def describe(evidence: Evidence, searches: Searches) -> str:
+    """All engines at all sizes, in Markdown."""
+    if why := evidence.missing(*NEED):
+        return why
+    parts = [
+        "Recall: the share of copies, of all edits that are asked for, whose original is among the matches. "
+        "Copies below the cutoff: only those whose signature is nearer to the original's than 0.45, so that "
+        "an engine that finds all candidates has 100 %. All below the cutoff: of all records that an exact "
+        "comparison with everything finds below 0.45, the nearest 100 of each query. p50, p95 and p99 with the "
+        "intervals of order statistics, `?` where there are too few searches to tell; `compared`: records "
+        "compared exactly, on average. Bold: the best of a column. Costs were measured once unless an "
+        "interval is told."
+    ]
+    for records in searches.sizes:
+        engines = searches.at(records)
+        parts += [
+            f"### {records:,} records",
+            f"{len(engines[0].asked):,} queries.",
+            _found(engines),
+            _paid(engines),
+        ]
+    if len(searches.sizes) > 1:
+        parts += ["### Growth", _growth(searches)]
+    for title, kind, table in (
+        ("Orientations", "orientations", _orientations),
+        ("Filters", "filtered", _filtered),
+    ):
+        parts += [f"### {title}", evidence.missing(kind) or table(evidence)]
+    return "\n\n".join(parts)
+
+
+def tell(figure: Figure, value: Estimate) -> str:
+    """An engine's figure as its unit wants it."""
+    return text.percent(value) if figure.unit == "%" else text.plain(value)
+
+
+def _found(engines: Sequence[Searched]) -> str:
+    base = _base(engines)
+    ratios = [median_ratio(each, base) if base else metrics.UNKNOWN for each in engines]
+    columns = [_column(figure, engines) for figure in FIGURES]
+    columns.append([text.plain(each.compared) for each in engines])
+    columns.append([text.plain(ratio) for ratio in ratios])
+    heads = [_head(figure) for figure in FIGURES] + ["compared", "p50 / image-match's"]
+    return _table(engines, heads, columns)
+
+
+def _paid(engines: Sequence[Searched]) -> str:
+    base = _base(engines)
+    columns = [_column(figure, engines) for figure in COSTS]
+    for name in ("bytes a record on disk", "added a second"):
+        over = base.cost(name).value if base else math.nan
+        columns.append([text.times(each.cost(name).value, over) for each in engines])
+    heads = [_head(figure) for figure in COSTS] + ["bytes / image-match's", "added a second / image-match's"]
+    return _table(engines, heads, columns)
+
+
+def _table(engines: Sequence[Searched], heads: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
+    lines = [[each.name, *(column[i] for column in columns)] for i, each in enumerate(engines)]
+    return text.table(["engine", *heads], lines)
+
+
+def _column(figure: Figure, engines: Sequence[Searched]) -> list[str]:
+    values = [figure.of(each) for each in engines]
+    best = text.best_of([value.value for value in values], least=figure.least)
+    return [text.strong(tell(figure, v), b) for v, b in zip(values, best, strict=True)]
+
+
+def _head(figure: Figure) -> str:
+    return f"{figure.name}, {figure.unit}" if figure.unit not in ("", "%") else figure.name
+
+
+def _base(engines: Sequence[Searched]) -> Searched | None:
+    return next((each for each in engines if each.engine.startswith(MEASURE)), None)
+
+
+def _growth(searches: Searches) -> str:
+    lines = []
+    for name in searches.names:
+        medians = {each.records: each.latency(0.5) for each in searches.all if each.name == name}
+        cells = [text.plain(medians[size]) if size in medians else text.UNKNOWN for size in searches.sizes]
+        lines.append([name, *cells, text.plain(searches.growth(name))])
+    heads = ["p50 ms", *(f"{size:,} records" for size in searches.sizes), "exponent"]
+    return (
+        "The exponent e of p50 growing as records ** e: 1 is proportional, 0 is not at all. Its interval is "
+        "that of the slope through the sizes; with two sizes there is none.\n\n" + text.table(heads, lines)
+    )
+
+
+def _orientations(evidence: Evidence) -> str:
+    lines = []
+    for row in evidence.of("orientations"):
+        one, every = (metrics.quantile(np.atleast_1d(row[key]), 0.5) for key in ("one_ms", "all_ms"))
+        ratio = text.times(every.value, one.value)
+        lines.append([row["engine"], f"{row['records']:,}", text.plain(one), text.plain(every), ratio])
+    return text.table(["engine", "records", "as it is, p50 ms", "16 orientations, p50 ms", "ratio"], lines)
+
+
+def _filtered(evidence: Evidence) -> str:
+    lines = []
+    for row in evidence.of("filtered"):
+        kept, whole = (metrics.quantile(np.atleast_1d(row[key]), 0.5) for key in ("ms", "unfiltered_ms"))
+        cells = [f"{row['records']:,}", f"{100 * row['share']:g} %", text.plain(kept), text.plain(whole)]
+        lines.append([row["engine"], *cells, text.times(kept.value, whole.value)])
+    heads = ["engine", "records", "left by the filter", "filtered, p50 ms", "unfiltered, p50 ms", "ratio"]
+    return text.table(heads, lines)

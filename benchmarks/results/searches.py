@@ -1,0 +1,219 @@
+"""Searches of many records: the figures of each engine at each size, all by the same computation."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks import metrics
+from benchmarks.metrics import Estimate, Numbers
+from benchmarks.results.copies import Cases, groups_of, grouped_share
+from benchmarks.results.evidence import Evidence, numbers
+from benchmarks.results.text import exact
+from benchmarks.suite.rows import Row
+
+CUTOFF: Final = 0.45
+"""Of the records that are wanted, as docs/benchmarks-rows.md has it."""
+WANTED: Final = 100
+
+
+@dataclass(frozen=True)
+class Searched:
+    """All searches of one engine in one number of records, with one limit and cutoff.
+
+    Parameters
+    ----------
+    name : str
+        The engine, with limit and cutoff if it was asked with several.
+    engine : str
+    records : int
+    asked : list of dict
+        The rows of its queries, each once.
+    ms : ndarray of float
+        Of all searches.
+    found, near, candidates : ndarray of float, one for each query
+        NaN where the engine does not tell.
+    costs : mapping of str to Estimate
+        What is told of the engine at this size, whatever the limit.
+    """
+
+    name: str
+    engine: str
+    records: int
+    asked: list[Row]
+    ms: Numbers
+    found: Numbers
+    near: Numbers
+    candidates: Numbers
+    costs: dict[str, Estimate] = field(default_factory=dict)
+
+    @cached_property
+    def recall(self) -> Estimate:
+        """The share of all copies whose original is among the matches."""
+        return self._share(np.arange(len(self.asked)))
+
+    @cached_property
+    def recall_below(self) -> Estimate:
+        """The same of copies whose original is below the cutoff, so that a match is possible."""
+        below = [i for i, query in enumerate(self.asked) if query["own_distance"] < CUTOFF]
+        return self._share(np.array(below, np.int64))
+
+    @cached_property
+    def recall_near(self) -> Estimate:
+        """The share found of all records below the cutoff, of the nearest hundred of each query."""
+        wanted = np.array([min(query["near"], WANTED) for query in self.asked], np.float64)
+        if np.isnan(self.near).any() or not wanted.sum():
+            return metrics.UNKNOWN
+
+        def of(cases: Cases) -> float:
+            return float(self.near[cases].sum() / wanted[cases].sum()) if wanted[cases].sum() else math.nan
+
+        return metrics.bootstrap(groups_of([query["picture"] for query in self.asked]), of)
+
+    @cached_property
+    def compared(self) -> Estimate:
+        """How many records a query was compared with exactly, on average."""
+        return metrics.UNKNOWN if np.isnan(self.candidates).any() else metrics.mean(self.candidates)
+
+    def latency(self, of: float) -> Estimate:
+        """A quantile of the milliseconds."""
+        return metrics.quantile(self.ms, of)
+
+    def cost(self, name: str) -> Estimate:
+        """One of the costs; unknown if nothing tells it."""
+        return self.costs.get(name, metrics.UNKNOWN)
+
+    def _share(self, cases: Cases) -> Estimate:
+        found = self.found[cases]
+        if np.isnan(found).any():
+            return metrics.UNKNOWN
+        return grouped_share(found > 0, [self.asked[i]["picture"] for i in cases])
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of an engine: what it is called, how it is told, and whether less is better."""
+
+    name: str
+    of: Callable[[Searched], Estimate]
+    unit: str = ""
+    """``%`` for a share."""
+    least: bool = True
+
+    def is_better(self, one: Estimate, other: Estimate) -> bool:
+        """Whether one is better than the other; no if either is unknown."""
+        return one.value < other.value if self.least else one.value > other.value
+
+
+def _cost(name: str, unit: str = "", *, least: bool = True) -> Figure:
+    return Figure(name, lambda searched: searched.cost(name), unit, least)
+
+
+FIGURES: Final = (
+    Figure("recall", lambda s: s.recall, "%", least=False),
+    Figure("recall of copies below the cutoff", lambda s: s.recall_below, "%", least=False),
+    Figure("recall of all below the cutoff", lambda s: s.recall_near, "%", least=False),
+    Figure("p50", lambda s: s.latency(0.5), "ms"),
+    Figure("p95", lambda s: s.latency(0.95), "ms"),
+    Figure("p99", lambda s: s.latency(0.99), "ms"),
+)
+COSTS: Final = (
+    _cost("searches a second", least=False),
+    _cost("first search", "ms"),
+    _cost("added a second", least=False),
+    _cost("bytes a record on disk"),
+    _cost("bytes a record in memory"),
+    _cost("merging", "s"),
+)
+
+
+class Searches:
+    """The engines of a run, by size.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        With rows of the kinds ``query`` and ``searches``.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        rows = defaultdict(list)
+        ways: dict[str, set[tuple[Any, Any]]] = defaultdict(set)
+        for row in evidence.of("searches"):
+            rows[row["records"], row["engine"], row["limit"], row["cutoff"]].append(row)
+            ways[row["engine"]].add((row["limit"], row["cutoff"]))
+        queries = {(row["records"], row["number"]): row for row in evidence.of("query")}
+        self.all: list[Searched] = []
+        for (records, engine, limit, cutoff), those in rows.items():
+            name = engine if len(ways[engine]) == 1 else f"{engine}, limit {limit}, cutoff {cutoff}"
+            costs = _costs(evidence, engine, records)
+            self.all.append(_gather(name, engine, records, those, queries, costs))
+        self.sizes = sorted({each.records for each in self.all})
+        self.names = list(dict.fromkeys(each.name for each in self.all))
+
+    def at(self, records: int) -> list[Searched]:
+        """All that searched so many records."""
+        return [each for each in self.all if each.records == records]
+
+    def growth(self, name: str) -> Estimate:
+        """The exponent of its median time against the number of records."""
+        those = [each for each in self.all if each.name == name]
+        return metrics.power_law(
+            [each.records for each in those], [float(np.median(each.ms)) for each in those]
+        )
+
+
+def median_ratio(one: Searched, other: Searched) -> Estimate:
+    """How many times the other's median time; its interval by drawing queries."""
+    if len(one.ms) != len(other.ms):
+        return exact(float(np.median(one.ms) / np.median(other.ms)))
+    return metrics.bootstrap(
+        [[i] for i in range(len(one.ms))],
+        lambda cases: float(np.median(one.ms[cases]) / np.median(other.ms[cases])),
+    )
+
+
+def _gather(
+    name: str,
+    engine: str,
+    records: int,
+    rows: Iterable[Row],
+    queries: dict[tuple[int, int], Row],
+    costs: dict[str, Estimate],
+) -> Searched:
+    """Searches of several rows; what was asked twice counts once, but for the time."""
+    ms: list[Any] = []
+    answers: dict[int, tuple[Any, Any, Any]] = {}
+    for row in rows:
+        ms += row["ms"]
+        blank = [None] * len(row["queries"])
+        told = (row.get(key) or blank for key in ("found", "near_found", "candidates"))
+        for number, *answer in zip(row["queries"], *told, strict=True):
+            answers.setdefault(number, (answer[0], answer[1], answer[2]))
+    found, near, candidates = (numbers(list(each)) for each in zip(*answers.values(), strict=True))
+    asked = [queries[records, number] for number in answers]
+    return Searched(name, engine, records, asked, numbers(ms), found, near, candidates, costs)
+
+
+def _costs(evidence: Evidence, engine: str, records: int) -> dict[str, Estimate]:
+    of = {"engine": engine, "records": records}
+    costs: dict[str, Estimate] = {}
+    for row in sorted(evidence.of("throughput", **of), key=lambda row: int(row["threads"])):
+        costs["searches a second"] = exact(row["queries"] / row["seconds"])  # of the most threads
+    first = [ms for row in evidence.of("first_search", **of) for ms in np.atleast_1d(row["ms"])]
+    costs["first search"] = metrics.quantile(first, 0.5)
+    for row in evidence.of("load", **of):
+        costs["added a second"] = exact(row["added"] / row["seconds"])
+    for row in sorted(evidence.of("size", **of), key=lambda row: row["when"] == "merged"):
+        for where, key in (("on disk", "disk_bytes"), ("in memory", "memory_bytes")):
+            if row.get(key) is not None:
+                costs[f"bytes a record {where}"] = exact(row[key] / records)
+    for row in evidence.of("merge", **of):
+        costs["merging"] = exact(row["seconds"])
+    return costs
