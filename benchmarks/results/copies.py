@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -14,6 +14,8 @@ from benchmarks import metrics
 from benchmarks.edits import TURNED
 from benchmarks.metrics import Estimate, Numbers
 from benchmarks.results.evidence import Evidence, is_ours, numbers
+from benchmarks.results.figures import Figure
+from benchmarks.results.text import exact
 from benchmarks.suite.rows import Row
 
 PRECISION: Final = 0.9999
@@ -58,8 +60,11 @@ class Copies:
 
     def __init__(self, evidence: Evidence) -> None:
         self.rows: list[Row] = evidence.of("copy")
+        self._originals = evidence.of("original")
         self.described = {row["name"]: row for row in evidence.of("descriptor")}
         """The rows of descriptors, by name."""
+        self._known: dict[tuple[str, str, str | None], Estimate] = {}
+        self._overall: dict[tuple[str, str], Estimate] = {}
         there = {name: None for row in self.rows for name in row["own"]}
         self.names = [*(name for name in self.described if name in there), *(there.keys() - self.described)]
         self.pictures = [str(row["picture"]) for row in self.rows]
@@ -124,6 +129,19 @@ class Copies:
         """How many queries have a stranger below a cutoff."""
         return int((self.nearest(name) < cutoff).sum())
 
+    def recall(self, name: str, edit: str | None = None, *, measure: str) -> Estimate:
+        """One of `MEASURES` of a descriptor, of an edit or over all; each is computed once."""
+        key = (measure, name, edit)
+        if key not in self._known:
+            self._known[key] = MEASURES[measure](self, name, edit)
+        return self._known[key]
+
+    def overall(self, figure: Figure, name: str) -> Estimate:
+        """One of `OVERALL` of a descriptor; each is computed once."""
+        if (figure.name, name) not in self._overall:
+            self._overall[figure.name, name] = figure.of(self, name)
+        return self._overall[figure.name, name]
+
     def recall_recommended(self, name: str, edit: str | None = None) -> Estimate:
         """The share of copies below the cutoff that its makers recommend."""
         cutoff = self.recommended(name)
@@ -153,11 +171,14 @@ class Copies:
 
     def recall_first(self, name: str, edit: str | None = None) -> Estimate:
         """The share of copies to which no record is nearer than their original, ties in any order alike."""
-        ranks = [self.rows[i]["ranks"].get(name) or (None, None) for i in self.cases(edit)]
+        none: tuple[int | None, int | None] = (None, None)
+        ranks = [self.rows[i]["ranks"].get(name) or none for i in self.cases(edit)]
         alone = metrics.expected_recall([ahead for ahead, _ in ranks], [tied for _, tied in ranks], 1)
         if edit is not None or not self.rows:
             return alone
-        chances = np.array([1 / (1 + tied) if ahead == 0 else 0.0 for ahead, tied in ranks])
+        chances = np.array(
+            [1 / (1 + tied) if ahead == 0 and tied is not None else 0.0 for ahead, tied in ranks]
+        )
         return wider(alone, metrics.bootstrap(self.groups, lambda cases: float(chances[cases].mean())))
 
     def micro_average(self, name: str) -> Estimate:
@@ -166,6 +187,23 @@ class Copies:
         return metrics.bootstrap(
             self.groups, lambda cases: metrics.micro_average_precision(own[cases], strangers[cases])
         )
+
+    def false_share(self, name: str) -> Estimate:
+        """The share of queries that have a stranger below the recommended cutoff."""
+        cutoff = self.recommended(name)
+        if math.isnan(cutoff):
+            return metrics.UNKNOWN
+        return grouped_share(self.nearest(name) < cutoff, self.pictures)
+
+    def describing(self, name: str) -> Estimate:
+        """The median milliseconds of describing a decoded picture."""
+        times = [row["describe_ms"].get(name) for row in self._originals]
+        return metrics.quantile([ms for ms in times if ms is not None], 0.5)
+
+    def size(self, name: str) -> Estimate:
+        """Bytes of what it keeps of a picture."""
+        told = self.described.get(name, {}).get("bytes")
+        return metrics.UNKNOWN if told is None else exact(told)
 
     def _recall_at(self, name: str, cutoff: float, edit: str | None) -> Estimate:
         if edit is None:
@@ -179,3 +217,15 @@ MEASURES: Final[dict[str, Callable[[Copies, str, str | None], Estimate]]] = {
     "first of all records": Copies.recall_first,
 }
 """What recall is told of, for each edit and over all."""
+
+OVERALL: Final = (
+    *(Figure(f"recall {m}", partial(Copies.recall, measure=m), "%", least=False) for m in MEASURES),
+    Figure(
+        "recall at 99.99 % precision, neither turned nor inverted", Copies.recall_upright, "%", least=False
+    ),
+    Figure("micro-average precision", Copies.micro_average, "%", least=False),
+    Figure("queries with a stranger below the recommended cutoff", Copies.false_share, "%"),
+    Figure("describing a decoded picture, p50", Copies.describing, "ms"),
+    Figure("bytes a picture", Copies.size),
+)
+"""Of a descriptor, over all edits; each takes the copies and its name."""

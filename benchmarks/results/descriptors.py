@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks import metrics
 from benchmarks.metrics import Estimate
 from benchmarks.results import text
-from benchmarks.results.copies import MEASURES, Copies
+from benchmarks.results.copies import MEASURES, OVERALL, Copies
 from benchmarks.results.evidence import Evidence, numbers
 
 NEED = ("descriptor", "copy")
@@ -19,10 +19,12 @@ def describe(evidence: Evidence, copies: Copies) -> str:
     """All about the copies that were made, in Markdown."""
     if why := evidence.missing(*NEED):
         return why
-    parts = [_what(evidence, copies), _cutoffs(copies), _overall(evidence, copies)]
-    for name, recall in MEASURES.items():
-        figures = {edit: [recall(copies, each, edit) for each in copies.names] for edit in copies.edits}
-        parts += [f"### Recall of each edit, {name}", _by_edit(figures, copies.names)]
+    parts = [_what(evidence, copies), _cutoffs(copies), _overall(copies)]
+    for measure in MEASURES:
+        figures = {
+            edit: [copies.recall(n, edit, measure=measure) for n in copies.names] for edit in copies.edits
+        }
+        parts += [f"### Recall of each edit, {measure}", _by_edit(figures, copies.names)]
     return "\n\n".join(parts)
 
 
@@ -63,8 +65,8 @@ def _what(evidence: Evidence, copies: Copies) -> str:
         f"{len(copies.groups):,} pictures under {len(copies.edits)} edits give {len(copies.rows):,} copies. "
         "Each is compared with its original and with all strangers"
         + (f": {cut}" if cut else "")
-        + f". {len(evidence.of('ignored')):,} pairs of files that show the same count neither as found nor as "
-        "false."
+        + f". {len(evidence.of('ignored')):,} pairs of files that show the same count neither as found nor "
+        "as false."
     )
     plain = sum(bool(row["featureless"]) for row in evidence.of("original"))
     return said + (f" {plain:,} originals are featureless to sigsearch." if plain else "")
@@ -76,9 +78,9 @@ def _cutoffs(copies: Copies) -> str:
     bound = metrics.share(0, len(copies.rows)).high
     parts = [
         "The recommended cutoffs were chosen by different people for different ends; the cutoff of 99.99 % "
-        "precision treats all alike. It is the largest at which one match in 10,000 is wrong, chosen over the "
-        f"nearest strangers of all {len(copies.rows):,} queries: if every copy were found, {may} might be "
-        f"wrong. Of so many queries none wrong tells a share of false matches below {100 * bound:.2g} % "
+        "precision treats all alike. It is the largest at which one match in 10,000 is wrong, chosen over "
+        f"the nearest strangers of all {len(copies.rows):,} queries: if every copy were found, {may} might "
+        f"be wrong. Of so many queries none wrong tells a share of false matches below {100 * bound:.2g} % "
         "(the end of Wilson's interval), no less."
     ]
     lines = []
@@ -107,35 +109,15 @@ def _cutoffs(copies: Copies) -> str:
     return "\n\n".join([*parts, text.table(columns, lines)])
 
 
-def _overall(evidence: Evidence, copies: Copies) -> str:
-    originals = evidence.of("original")
-    columns: list[list[str]] = []
-    figures = [[recall(copies, name, None) for name in copies.names] for recall in MEASURES.values()]
-    figures.append([copies.recall_upright(name) for name in copies.names])
-    figures.append([copies.micro_average(name) for name in copies.names])
-    for each in figures:
-        columns.append(_cells(each, text.best_of([f.value for f in each])))
-    times = [
-        metrics.quantile([t for row in originals if (t := row["describe_ms"].get(name)) is not None], 0.5)
-        for name in copies.names
-    ]
-    quickest = text.best_of([t.value for t in times], least=True)
-    columns.append([text.strong(text.plain(t), b) for t, b in zip(times, quickest, strict=True)])
-    sizes = [float(copies.described.get(name, {}).get("bytes") or np.nan) for name in copies.names]
-    smallest = text.best_of(sizes, least=True)
-    columns.append([text.strong(text.short(s), b) for s, b in zip(sizes, smallest, strict=True)])
-    heads = [
-        "descriptor",
-        *(f"recall {name}" for name in MEASURES),
-        "recall at 99.99 % precision, neither turned nor inverted",
-    ]
-    heads += ["micro-average precision", "describing a picture, p50 ms", "bytes a picture"]
+def _overall(copies: Copies) -> str:
+    columns = [figure.column([copies.overall(figure, name) for name in copies.names]) for figure in OVERALL]
     lines = [[name, *(column[i] for column in columns)] for i, name in enumerate(copies.names)]
     return (
-        "### Over all edits\n\nBold: the best of a column. In brackets: 95 % intervals, the wider of Wilson's and of "
-        "the bootstrap over pictures, as the copies of one picture hang together; for 99.99 % precision the "
-        "cutoff is chosen anew in each draw. Micro-average precision: all queries' answers, each copy's original "
-        "and its nearest strangers, in one list by distance.\n\n" + text.table(heads, lines)
+        "### Over all edits\n\nBold: the best of a column. In brackets: 95 % intervals, the wider of "
+        "Wilson's and of the bootstrap over pictures, as the copies of one picture hang together; for 99.99 % precision "
+        "the cutoff is chosen anew in each draw. Upright edits: without those that turn, mirror or invert. "
+        "Micro-average precision: all queries' answers, each copy's original and its nearest strangers, in "
+        "one list by distance.\n\n" + text.table(["descriptor", *(figure.head for figure in OVERALL)], lines)
     )
 
 

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks import metrics
-from benchmarks.metrics import Estimate
 from benchmarks.results import text
 from benchmarks.results.evidence import Evidence
-from benchmarks.results.searches import COSTS, FIGURES, Figure, Searched, Searches, median_ratio
+from benchmarks.results.searches import COSTS, FIGURES, Searched, Searches, median_ratio
 
 NEED = ("query", "searches")
 MEASURE = "image-match"
@@ -19,17 +18,17 @@ MEASURE = "image-match"
 
 
 def describe(evidence: Evidence, searches: Searches) -> str:
-    """All engines at all sizes, in Markdown."""
+    """Tell of all engines at all sizes, in Markdown."""
     if why := evidence.missing(*NEED):
         return why
     parts = [
         "Recall: the share of copies, of all edits that are asked for, whose original is among the matches. "
         "Copies below the cutoff: only those whose signature is nearer to the original's than 0.45, so that "
-        "an engine that finds all candidates has 100 %. All below the cutoff: of all records that an exact "
-        "comparison with everything finds below 0.45, the nearest 100 of each query. p50, p95 and p99 with the "
-        "intervals of order statistics, `?` where there are too few searches to tell; `compared`: records "
-        "compared exactly, on average. Bold: the best of a column. Costs were measured once unless an "
-        "interval is told."
+        "an engine that finds all candidates has 100 %. All below the cutoff: of all records that an "
+        "exact comparison with everything finds below 0.45, the nearest 100 of each query. p50, p95 and p99 "
+        "with the intervals of order statistics, `?` where there are too few searches to tell; `compared`: "
+        "records compared exactly, on average. Bold: the best of a column. Searches a second are those of "
+        "the most threads that were tried; costs were measured once unless an interval is told."
     ]
     for records in searches.sizes:
         engines = searches.at(records)
@@ -49,44 +48,29 @@ def describe(evidence: Evidence, searches: Searches) -> str:
     return "\n\n".join(parts)
 
 
-def tell(figure: Figure, value: Estimate) -> str:
-    """An engine's figure as its unit wants it."""
-    return text.percent(value) if figure.unit == "%" else text.plain(value)
-
-
 def _found(engines: Sequence[Searched]) -> str:
     base = _base(engines)
     ratios = [median_ratio(each, base) if base else metrics.UNKNOWN for each in engines]
-    columns = [_column(figure, engines) for figure in FIGURES]
+    columns = [figure.column([figure.of(each) for each in engines]) for figure in FIGURES]
     columns.append([text.plain(each.compared) for each in engines])
     columns.append([text.plain(ratio) for ratio in ratios])
-    heads = [_head(figure) for figure in FIGURES] + ["compared", "p50 / image-match's"]
+    heads = [figure.head for figure in FIGURES] + ["compared", "p50 / image-match's"]
     return _table(engines, heads, columns)
 
 
 def _paid(engines: Sequence[Searched]) -> str:
     base = _base(engines)
-    columns = [_column(figure, engines) for figure in COSTS]
+    columns = [figure.column([figure.of(each) for each in engines]) for figure in COSTS]
     for name in ("bytes a record on disk", "added a second"):
         over = base.cost(name).value if base else math.nan
         columns.append([text.times(each.cost(name).value, over) for each in engines])
-    heads = [_head(figure) for figure in COSTS] + ["bytes / image-match's", "added a second / image-match's"]
+    heads = [figure.head for figure in COSTS] + ["bytes / image-match's", "added a second / image-match's"]
     return _table(engines, heads, columns)
 
 
 def _table(engines: Sequence[Searched], heads: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
     lines = [[each.name, *(column[i] for column in columns)] for i, each in enumerate(engines)]
     return text.table(["engine", *heads], lines)
-
-
-def _column(figure: Figure, engines: Sequence[Searched]) -> list[str]:
-    values = [figure.of(each) for each in engines]
-    best = text.best_of([value.value for value in values], least=figure.least)
-    return [text.strong(tell(figure, v), b) for v, b in zip(values, best, strict=True)]
-
-
-def _head(figure: Figure) -> str:
-    return f"{figure.name}, {figure.unit}" if figure.unit not in ("", "%") else figure.name
 
 
 def _base(engines: Sequence[Searched]) -> Searched | None:

@@ -61,9 +61,9 @@ def describe(evidence: Evidence, copies: Copies) -> str:
     parts = [
         "Strangers below a cutoff, per million that a picture is compared with. Windows are cut from other "
         "pictures; look-alikes are whole pictures of the same series or subject, which are harder. The mean "
-        "tells what a large collection gets in all, the median what most queries meet. In brackets: the 95 % interval "
-        "of the bootstrap over queries. Bold: the largest cutoff that is not above the recommended one. Where "
-        "nothing was below, nothing is told but that it is rarer than one in all that were compared."
+        "tells what a large collection gets in all, the median what most queries meet. In brackets: the 95 % "
+        "interval of the bootstrap over queries. Bold: the largest cutoff that is not above the recommended "
+        "one. 0 tells only that it is rarer than one in all that were compared."
     ]
     for (descriptor, against), each in rates(evidence).items():
         recommended = copies.recommended(descriptor)
@@ -111,7 +111,8 @@ def realism(evidence: Evidence) -> str:
         for name in dict.fromkeys(row["name"] for row in rows)
     ]
     return (
-        "Distractors are windows of real pictures, turned and mirrored; beside them the same figures of whole pictures.\n\n"
+        "Distractors are windows of pictures, turned and mirrored; beside them the same figures of whole "
+        "pictures.\n\n"
         + text.table(["signatures and words", *(f"{records:,} {of}" for of, records in kinds)], lines)
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -13,8 +13,9 @@ import numpy as np
 
 from benchmarks import metrics
 from benchmarks.metrics import Estimate, Numbers
-from benchmarks.results.copies import Cases, groups_of, grouped_share
+from benchmarks.results.copies import Cases, grouped_share, groups_of
 from benchmarks.results.evidence import Evidence, numbers
+from benchmarks.results.figures import Figure
 from benchmarks.results.text import exact
 from benchmarks.suite.rows import Row
 
@@ -94,21 +95,6 @@ class Searched:
         if np.isnan(found).any():
             return metrics.UNKNOWN
         return grouped_share(found > 0, [self.asked[i]["picture"] for i in cases])
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure of an engine: what it is called, how it is told, and whether less is better."""
-
-    name: str
-    of: Callable[[Searched], Estimate]
-    unit: str = ""
-    """``%`` for a share."""
-    least: bool = True
-
-    def is_better(self, one: Estimate, other: Estimate) -> bool:
-        """Whether one is better than the other; no if either is unknown."""
-        return one.value < other.value if self.least else one.value > other.value
 
 
 def _cost(name: str, unit: str = "", *, least: bool = True) -> Figure:
