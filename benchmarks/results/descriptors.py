@@ -114,10 +114,11 @@ def _overall(copies: Copies) -> str:
     lines = [[name, *(column[i] for column in columns)] for i, name in enumerate(copies.names)]
     return (
         "### Over all edits\n\nBold: the best of a column. In brackets: 95 % intervals, the wider of "
-        "Wilson's and of the bootstrap over pictures, as the copies of one picture hang together; for 99.99 % precision "
-        "the cutoff is chosen anew in each draw. Upright edits: without those that turn, mirror or invert. "
-        "Micro-average precision: all queries' answers, each copy's original and its nearest strangers, in "
-        "one list by distance.\n\n" + text.table(["descriptor", *(figure.head for figure in OVERALL)], lines)
+        "Wilson's and of the bootstrap over pictures, as the copies of one picture hang together; for "
+        "99.99 % precision the cutoff is chosen anew in each draw. Upright edits: without those that turn, "
+        "mirror or invert. Micro-average precision: all queries' answers, each copy's original and its "
+        "nearest strangers, in one list by distance.\n\n"
+        + text.table(["descriptor", *(figure.head for figure in OVERALL)], lines)
     )
 
 

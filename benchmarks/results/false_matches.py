@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import numpy as np
 from benchmarks import metrics
 from benchmarks.metrics import Estimate, Numbers
 from benchmarks.results import text
-from benchmarks.results.copies import Copies
+from benchmarks.results.copies import Copies, wider
 from benchmarks.results.evidence import Evidence, numbers
 
 MILLION = 1e6
@@ -34,8 +35,14 @@ class Rates:
 
     @property
     def means(self) -> list[Estimate]:
-        """At each cutoff, with the bootstrap's interval over queries."""
-        return [metrics.mean(column) for column in self.per_million.T]
+        """At each cutoff; the interval is the wider of the bootstrap's over queries and of Wilson's."""
+        return [wider(metrics.mean(column), self._pooled(column)) for column in self.per_million.T]
+
+    def _pooled(self, column: Numbers) -> Estimate:
+        """As if all comparisons were independent: what bounds it from above where there is none."""
+        found = round(float(column.mean()) * self.records / MILLION)
+        low, high = metrics.share(found, self.records)[1:]
+        return Estimate(math.nan, low * MILLION, high * MILLION)
 
 
 def rates(evidence: Evidence) -> dict[tuple[str, str], Rates]:
@@ -62,8 +69,8 @@ def describe(evidence: Evidence, copies: Copies) -> str:
         "Strangers below a cutoff, per million that a picture is compared with. Windows are cut from other "
         "pictures; look-alikes are whole pictures of the same series or subject, which are harder. The mean "
         "tells what a large collection gets in all, the median what most queries meet. In brackets: the 95 % "
-        "interval of the bootstrap over queries. Bold: the largest cutoff that is not above the recommended "
-        "one. 0 tells only that it is rarer than one in all that were compared."
+        "interval, the wider of the bootstrap's over queries and of Wilson's over all comparisons. Bold: the "
+        "largest cutoff that is not above the recommended one."
     ]
     for (descriptor, against), each in rates(evidence).items():
         recommended = copies.recommended(descriptor)

@@ -77,8 +77,8 @@ def describe_misses(evidence: Evidence, misses: Sequence[Miss]) -> str:
     lines = [[text.code(miss.picture), miss.edit, miss.said] for miss in misses]
     return (
         "Copies that sigsearch misses at its cutoff of 99.99 % precision and peers find at theirs: first "
-        f"those that most peers find, at most {OF_ONE} of one edit or one picture; edits that turn, mirror or "
-        "invert are left out, as sigsearch finds those by searching all orientations.\n\n"
+        f"those that most peers find, at most {OF_ONE} of one edit or one picture; edits that turn, mirror "
+        "or invert are left out, as sigsearch finds those by searching all orientations.\n\n"
         + (text.table(["picture", "edit", "distances"], lines) if lines else "There are none.")
     )
 
@@ -92,7 +92,7 @@ def describe_look_alikes(evidence: Evidence, pairs: Sequence[Row]) -> str:
         for row in pairs
     ]
     return (
-        "The nearest pairs of pictures that are not known to be copies: see for yourself whether they are.\n\n"
+        "The nearest pairs of pictures that are not known to be copies; see for yourself.\n\n"
         + text.table(["descriptor", "picture", "other picture", "distance"], lines)
     )
 

@@ -63,7 +63,7 @@ def make_page(title: str, markdown: str, plots: Mapping[str, bytes], galleries: 
     galleries : mapping of str to str
         HTML that follows the text, by its heading.
     """
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table")
     tokens = parser.parse(markdown)
     headings: list[str] = []
     for before, token in zip([None, *tokens], tokens, strict=False):

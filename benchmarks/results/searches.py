@@ -135,8 +135,11 @@ class Searches:
             rows[row["records"], row["engine"], row["limit"], row["cutoff"]].append(row)
             ways[row["engine"]].add((row["limit"], row["cutoff"]))
         queries = {(row["records"], row["number"]): row for row in evidence.of("query")}
+        known = {row["records"] for row in evidence.of("query")}
         self.all: list[Searched] = []
         for (records, engine, limit, cutoff), those in rows.items():
+            if records not in known:
+                continue
             name = engine if len(ways[engine]) == 1 else f"{engine}, limit {limit}, cutoff {cutoff}"
             costs = _costs(evidence, engine, records)
             self.all.append(_gather(name, engine, records, those, queries, costs))
