@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Rates:
     per_million: Numbers
     records: int
 
-    @property
+    @cached_property
     def means(self) -> list[Estimate]:
         """At each cutoff; the interval is the wider of the bootstrap's over queries and of Wilson's."""
         return [wider(metrics.mean(column), self._pooled(column)) for column in self.per_million.T]

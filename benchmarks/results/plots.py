@@ -31,7 +31,7 @@ _STYLE: Final[Any] = {
     "legend.frameon": False,
 }
 _LEAST_RATE: Final = 0.01
-"""False matches per million that a plot shows; 0 stands at its foot."""
+"""False matches per million at a plot's foot."""
 
 
 def draw(width: float, height: float, paint: Callable[[Figure], None]) -> bytes:
@@ -101,9 +101,11 @@ def false_matches(evidence: Evidence, copies: Copies) -> bytes:
         for axes, name in zip(_grid(figure, len(names)), names, strict=False):
             those = {against: each for (descriptor, against), each in found.items() if descriptor == name}
             for i, (against, each) in enumerate(those.items()):
-                means = np.maximum([(m.value, m.low, m.high) for m in each.means], _LEAST_RATE)
-                axes.plot(each.cutoffs, means[:, 0], MARKERS[i] + "-", color=COLOURS[i], ms=4, label=against)
-                axes.fill_between(each.cutoffs, means[:, 1], means[:, 2], color=COLOURS[i], alpha=0.2, lw=0)
+                means, lows, highs = np.array(each.means).T
+                means = np.where(means > 0, means, np.nan)  # of none only the interval is drawn
+                axes.plot(each.cutoffs, means, MARKERS[i] + "-", color=COLOURS[i], ms=4, label=against)
+                lows = np.maximum(lows, _LEAST_RATE)
+                axes.fill_between(each.cutoffs, lows, highs, color=COLOURS[i], alpha=0.2, lw=0)
             if math.isfinite(at := copies.recommended(name)):
                 axes.axvline(at, color="black", linestyle="--", label="recommended cutoff")
             axes.set(title=name, xlabel="cutoff", ylabel="false per million", yscale="log")
@@ -182,7 +184,9 @@ def words_frontier(evidence: Evidence) -> bytes:
             good = words.frontier(recalls, [[cost] for cost in costs])
             edge = sorted((c, 100 * r) for c, r, g in zip(costs, recalls, good, strict=True) if g)
             axes.plot([c for c, _ in edge], [r for _, r in edge], color="grey", lw=0.8, zorder=0)
-            axes.set(title=title, xlabel=label, ylabel="recall, %", xscale="log")
+            axes.set(title=title, xlabel=label, ylabel="recall, %")
+            if label == "postings read":
+                axes.set_xscale("log")
         _legend(figure)
 
     return draw(10, 1 + 3 * _rows(len(panels), 2), paint)
