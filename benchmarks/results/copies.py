@@ -219,13 +219,11 @@ MEASURES: Final[dict[str, Callable[[Copies, str, str | None], Estimate]]] = {
 """What recall is told of, for each edit and over all."""
 
 OVERALL: Final = (
-    *(Figure(f"recall {m}", partial(Copies.recall, measure=m), "%", least=False) for m in MEASURES),
-    Figure(
-        "recall at 99.99 % precision, neither turned nor inverted", Copies.recall_upright, "%", least=False
-    ),
-    Figure("micro-average precision", Copies.micro_average, "%", least=False),
-    Figure("queries with a stranger below the recommended cutoff", Copies.false_share, "%"),
-    Figure("describing a decoded picture, p50", Copies.describing, "ms"),
-    Figure("bytes a picture", Copies.size),
+    *(Figure(f"recall {m}", "%", False, of=partial(Copies.recall, measure=m)) for m in MEASURES),
+    Figure("recall at 99.99 % precision, upright edits", "%", False, of=Copies.recall_upright),
+    Figure("micro-average precision", "%", False, of=Copies.micro_average),
+    Figure("queries with a stranger below the recommended cutoff", "%", of=Copies.false_share),
+    Figure("describing a decoded picture, p50", "ms", of=Copies.describing),
+    Figure("bytes a picture", of=Copies.size),
 )
 """Of a descriptor, over all edits; each takes the copies and its name."""

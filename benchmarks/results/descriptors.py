@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from benchmarks.results import text
 from benchmarks.results.copies import MEASURES, OVERALL, Copies
 from benchmarks.results.evidence import Evidence, numbers
 
-NEED = ("descriptor", "copy")
+NEED: Final = ("descriptor", "copy")
+DIFFERENT: Final = "different"
+"""The label of pairs that are to be above a cutoff."""
 
 
 def describe(evidence: Evidence, copies: Copies) -> str:
@@ -28,30 +31,40 @@ def describe(evidence: Evidence, copies: Copies) -> str:
     return "\n\n".join(parts)
 
 
-def pairs(evidence: Evidence, copies: Copies) -> str:
-    """Labelled pairs of files that nobody made for a test, in Markdown."""
-    if why := evidence.missing("pair"):
-        return why
+def pair_recall(evidence: Evidence, copies: Copies) -> dict[tuple[str, str], dict[str, Estimate]]:
+    """The share of labelled pairs below a cutoff: by the kind of cutoff and label, by descriptor."""
     rows = evidence.of("pair")
     names = list(dict.fromkeys(name for row in rows for name in row["distances"]))
-    parts = [
-        "The share of pairs below each cutoff. A pair labelled `different` that is below is a false match. "
-        "The cutoff of 99.99 % precision is the one chosen above, on the copies that were made."
-    ]
+    found = {}
     for which, cutoffs in (
         ("recommended cutoff", {name: copies.recommended(name) for name in names}),
         ("cutoff of 99.99 % precision", {name: copies.precise.get(name, np.nan) for name in names}),
     ):
-        lines = []
         for label in dict.fromkeys(row["label"] for row in rows):
-            those = [row for row in rows if row["label"] == label]
-            eyed = sum(bool(row["verified_by_eye"]) for row in those)
-            figures = [
-                _below(numbers([row["distances"].get(name) for row in those]), cutoffs[name])
-                for name in names
-            ]
-            best = text.best_of([f.value for f in figures], least=label == "different")
-            lines.append([label, str(len(those)), str(eyed), *_cells(figures, best)])
+            those = [row["distances"] for row in rows if row["label"] == label]
+            found[which, label] = {
+                name: _below(numbers([row.get(name) for row in those]), cutoffs[name]) for name in names
+            }
+    return found
+
+
+def pairs(evidence: Evidence, copies: Copies) -> str:
+    """Labelled pairs of files that nobody made for a test, in Markdown."""
+    if why := evidence.missing("pair"):
+        return why
+    parts = [
+        f"The share of pairs below each cutoff. One labelled `{DIFFERENT}` that is below is a false match. "
+        "The cutoff of 99.99 % precision is the one chosen above, on the copies that were made."
+    ]
+    found = pair_recall(evidence, copies)
+    for which in dict.fromkeys(which for which, _ in found):
+        lines, names = [], list[str]()
+        for label, figures in ((label, each) for (kind, label), each in found.items() if kind == which):
+            names = list(figures)
+            eyed = [bool(row["verified_by_eye"]) for row in evidence.of("pair", label=label)]
+            best = text.best_of([f.value for f in figures.values()], least=label == DIFFERENT)
+            shares = _cells(list(figures.values()), best)
+            lines.append([label, str(len(eyed)), str(sum(eyed)), *shares])
         parts.append(text.table([f"at the {which}", "pairs", "verified by eye", *names], lines))
     return "\n\n".join(parts)
 

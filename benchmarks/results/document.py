@@ -68,7 +68,7 @@ def write(evidence: Evidence) -> Document:
     document.add("## What was not measured", _absent(evidence))
 
     document.add("## Where sigsearch loses: copies")
-    document.add(evidence.missing(*descriptors.NEED) or losses.descriptors(copies))
+    document.add(evidence.missing(*descriptors.NEED) or losses.descriptors(evidence, copies))
     document.add("## Where sigsearch loses: engines")
     document.add(evidence.missing(*engines.NEED) or losses.engines(searches))
 

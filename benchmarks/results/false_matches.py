@@ -39,6 +39,11 @@ class Rates:
         """At each cutoff; the interval is the wider of the bootstrap's over queries and of Wilson's."""
         return [wider(metrics.mean(column), self._pooled(column)) for column in self.per_million.T]
 
+    def up_to(self, cutoff: float) -> Estimate | None:
+        """At the largest of the cutoffs that is not above this one; None: there is none."""
+        below = np.flatnonzero(self.cutoffs <= cutoff)
+        return self.means[below[np.argmax(self.cutoffs[below])]] if below.size else None
+
     def _pooled(self, column: Numbers) -> Estimate:
         """As if all comparisons were independent: what bounds it from above where there is none."""
         found = round(float(column.mean()) * self.records / MILLION)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmarks.metrics import Estimate
 from benchmarks.results import text
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure: what it is called, how it is computed and told, and whether less is better."""
+class Scale:
+    """What a figure is called, how it is told, and whether less of it is better."""
 
     name: str
-    of: Callable[..., Estimate]
     unit: str = ""
     """``%`` for a share."""
     least: bool = True
@@ -37,6 +36,13 @@ class Figure:
     def is_better(self, one: Estimate, other: Estimate) -> bool:
         """Whether one is better than the other; no if either is unknown."""
         return one.value < other.value if self.least else one.value > other.value
+
+
+@dataclass(frozen=True)
+class Figure(Scale):
+    """One figure of whatever `of` takes."""
+
+    of: Callable[..., Estimate] = field(kw_only=True)
 
 
 def apart(one: Estimate, other: Estimate) -> str:

@@ -97,22 +97,22 @@ class Searched:
         return grouped_share(found > 0, [self.asked[i]["picture"] for i in cases])
 
 
-def _cost(name: str, unit: str = "", *, least: bool = True) -> Figure:
-    return Figure(name, lambda searched: searched.cost(name), unit, least)
+def _cost(name: str, unit: str = "", least: bool = True) -> Figure:
+    return Figure(name, unit, least, of=lambda searched: searched.cost(name))
 
 
 FIGURES: Final = (
-    Figure("recall", lambda s: s.recall, "%", least=False),
-    Figure("recall of copies below the cutoff", lambda s: s.recall_below, "%", least=False),
-    Figure("recall of all below the cutoff", lambda s: s.recall_near, "%", least=False),
-    Figure("p50", lambda s: s.latency(0.5), "ms"),
-    Figure("p95", lambda s: s.latency(0.95), "ms"),
-    Figure("p99", lambda s: s.latency(0.99), "ms"),
+    Figure("recall", "%", False, of=lambda searched: searched.recall),
+    Figure("recall of copies below the cutoff", "%", False, of=lambda searched: searched.recall_below),
+    Figure("recall of all below the cutoff", "%", False, of=lambda searched: searched.recall_near),
+    Figure("p50", "ms", of=lambda searched: searched.latency(0.5)),
+    Figure("p95", "ms", of=lambda searched: searched.latency(0.95)),
+    Figure("p99", "ms", of=lambda searched: searched.latency(0.99)),
 )
 COSTS: Final = (
-    _cost("searches a second", least=False),
+    _cost("searches a second", "", False),
     _cost("first search", "ms"),
-    _cost("added a second", least=False),
+    _cost("added a second", "", False),
     _cost("bytes a record on disk"),
     _cost("bytes a record in memory"),
     _cost("merging", "s"),

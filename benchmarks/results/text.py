@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -10,11 +11,15 @@ from benchmarks.metrics import Estimate
 
 UNKNOWN: Final = "-"
 """Stands where a figure was not measured."""
+_FIGURE: Final = re.compile(r"\**(\d|-$|∞)")
+"""How the cell of a figure begins."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, the first column's text left, all others' right."""
-    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    """A Markdown table; columns of figures stand right, of text left."""
+    rows = list(rows)
+    sides = ["---:" if all(_FIGURE.match(row[i]) for row in rows) else "---" for i in range(len(columns))]
+    lines = [columns, sides, *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 

@@ -123,11 +123,13 @@ def _offline(found: Sequence[Way]) -> str:
         cells = [text.percent(recall) for recall in recalls[i]]
         cells += [text.plain(way.postings), text.short(way.index_bytes)]
         lines.append([text.strong(_mark(way), best[i]), *way.asked, *cells])
+    default = [good for way, good in zip(found, best, strict=True) if way.is_default]
     heads = ["words", "weighting", "near", "asked for", *(f"recall within {n}" for n in CANDIDATES)]
     return (
         f"{_size(found)} Originals as good as others share their places. `near`: words that differ in one "
         "sign, asked for beside each. Bold: the frontier, outdone by no other in recall within "
-        f"{CANDIDATES[-1]}, postings read, and bytes all at once.\n\n"
+        f"{CANDIDATES[-1]}, postings read, and bytes all at once. The default's words are on it in {sum(default)} "
+        f"of {len(default)} ways to ask for them.\n\n"
         + text.table([*heads, "postings read", "bytes a record"], lines)
     )
 

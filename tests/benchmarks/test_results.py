@@ -183,6 +183,22 @@ def test_false_matches_per_million(tmp_path):
     assert cells(table, "**0.4**")[1:] == ["0 (0 to 959)", "0", "0", "0"]
 
 
+def test_false_matches_are_lost_by_who_has_more_at_the_recommended_cutoff(tmp_path):
+    of = {"against": "windows", "query": "a", "records": 1000}
+    rows = [
+        ("false_matches", of | {"descriptor": OURS, "cutoffs": [0.4, 0.45, 0.5], "below": [0, 2, 3]}),
+        ("false_matches", of | {"descriptor": PDQ, "cutoffs": [80, 100], "below": [1, 9]}),
+    ]
+    lost = part(
+        document.write(Evidence(write(tmp_path / "rows.jsonl", [*FOUR, *rows]))).markdown,
+        "sigsearch: false matches",
+    )
+    name, ours, theirs = cells(lost, "per million windows, at the recommended cutoff")
+    assert ours.startswith("2,000 (")
+    assert theirs.startswith("PDQ 1,000 (")
+    assert theirs.endswith("overlapping")
+
+
 def test_a_calibration_is_held_to_what_was_measured(tmp_path):
     row = {"records": 500, "cutoffs": [0.4, 0.5], "per_million": [2.0, 10.0], "measured": [4.0, 0.0]}
     markdown = document.write(Evidence(write(tmp_path / "rows.jsonl", [("calibration", row)]))).markdown
@@ -204,6 +220,11 @@ def test_pairs_that_nobody_made_by_label(tmp_path):
     table = part(markdown, "Natural pairs")
     assert [cell.split(" (")[0] for cell in cells(table, "edit")] == ["edit", "2", "2", "50.0 %", "50.0 %"]
     assert "**0.0 %" in next(line for line in table.splitlines() if line.startswith("| different"))
+    # Below 0.6 are both edits of ours, below 50 one of PDQ's; ours alone takes the different ones for copies.
+    lost = part(markdown, "sigsearch: natural pairs")
+    assert "A peer is better in 2 of 4 labels and cutoffs." in lost
+    assert cells(lost, "`different`, recommended cutoff")[2].startswith("PDQ 0.0 %")
+    assert "`edit`" not in lost
 
 
 def searches(engine, records, ms, found, near_found):
