@@ -23,6 +23,7 @@ COLOURS: Final = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E
 MARKERS: Final = "osD^vPX*"
 _STYLE: Final[Any] = {
     "svg.hashsalt": "sigsearch",  # else ids are random
+    "svg.fonttype": "none",  # letters as letters: lighter, and they can be searched for
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -128,8 +128,8 @@ def _offline(found: Sequence[Way]) -> str:
     return (
         f"{_size(found)} Originals as good as others share their places. `near`: words that differ in one "
         "sign, asked for beside each. Bold: the frontier, outdone by no other in recall within "
-        f"{CANDIDATES[-1]}, postings read, and bytes all at once. The default's words are on it in {sum(default)} "
-        f"of {len(default)} ways to ask for them.\n\n"
+        f"{CANDIDATES[-1]}, postings read, and bytes all at once. The default's words are on it in "
+        f"{sum(default)} of {len(default)} ways to ask for them.\n\n"
         + text.table([*heads, "postings read", "bytes a record"], lines)
     )
 

@@ -193,7 +193,7 @@ def test_false_matches_are_lost_by_who_has_more_at_the_recommended_cutoff(tmp_pa
         document.write(Evidence(write(tmp_path / "rows.jsonl", [*FOUR, *rows]))).markdown,
         "sigsearch: false matches",
     )
-    name, ours, theirs = cells(lost, "per million windows, at the recommended cutoff")
+    _, ours, theirs = cells(lost, "per million windows, at the recommended cutoff")
     assert ours.startswith("2,000 (")
     assert theirs.startswith("PDQ 1,000 (")
     assert theirs.endswith("overlapping")
