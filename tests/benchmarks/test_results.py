@@ -1,97 +1,22 @@
-"""The results: tables on cases worked by hand, one page that loads nothing, and what a run lacks is told."""
+"""The tables of the results, on cases worked by hand."""
 
-import gzip
-import json
 import math
-import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from result_rows import FOUR, OURS, PDQ, THEIRS, cells, copy, engines, part, words, write
 
-from benchmarks.edits import EDITS
-from benchmarks.results import document, headline, report
+from benchmarks.results import document
 from benchmarks.results.copies import Copies, grouped_share
 from benchmarks.results.evidence import Evidence
 from benchmarks.results.misses import worst_misses
 from benchmarks.results.searches import Searches, median_ratio
 from benchmarks.results.words import frontier
-from benchmarks.suite.rows import RowFile, RowsError
-
-HEADER = {
-    "started": "2026-01-01T00:00:00+00:00",
-    "commit": "abc",
-    "changed": False,
-    "machine": {"cpu": "a cpu", "cores": 2},
-    "versions": {"numpy": "2.0", "torch": None},
-    "edits": ["grey", "mirror"],
-    "mode": "quick",
-    "pictures": None,
-    "pairs": None,
-    "seed": 7,
-    "records": [1000, 10_000],
-}
-OURS, THEIRS, PDQ = "sigsearch", "image-match 1.1.2", "PDQ"
-
-
-def write(path, rows, header=HEADER):
-    """A file of raw rows of (kind, fields)."""
-    with RowFile(path, header).unit("all") as keep:
-        for kind, fields in rows:
-            keep(kind, **fields)
-    return path
-
-
-def copy(picture, edit, own, strangers, ranks):
-    """One query of descriptors, in their order."""
-    names = (OURS, PDQ)
-    return (
-        "copy",
-        {
-            "picture": picture,
-            "edit": edit,
-            "own": dict(zip(names, own, strict=True)),
-            "strangers": dict(zip(names, strangers, strict=True)),
-            "ranks": dict(zip(names, ranks, strict=True)),
-        },
-    )
-
-
-def descriptor(name, size, cutoff):
-    return (
-        "descriptor",
-        {"name": name, "bytes": size, "cutoff": cutoff, "cutoff_source": "a paper", "note": ""},
-    )
-
-
-FOUR = [
-    descriptor(OURS, 173, 0.45),
-    descriptor(PDQ, 32, 90),
-    ("stranger_records", {"windows": 10, "pictures": 2}),
-    ("original", {"picture": "a", "featureless": False, "describe_ms": {OURS: 1.0, PDQ: 5.0}}),
-    ("original", {"picture": "b", "featureless": False, "describe_ms": {OURS: 2.0, PDQ: 5.0}}),
-    copy("a", "grey", [0.1, 10], [[0.6, 0.9], [95, 99]], [[0, 0], [0, 0]]),
-    copy("a", "mirror", [0.7, 20], [[0.62, 0.9], [50, 99]], [[1, 0], [0, 0]]),
-    copy("b", "grey", [0.2, 30], [[0.65, 0.9], [120, 130]], [[0, 1], [0, 0]]),
-    copy("b", "mirror", [None, 100], [[0.7, 0.9], [130, 140]], [[3, 0], [0, 0]]),
-]
-"""Two pictures under two edits; the last copy is never found by ours."""
 
 
 @pytest.fixture
 def four(tmp_path):
     return Evidence(write(tmp_path / "rows.jsonl", FOUR))
-
-
-def cells(markdown, first):
-    """The cells of the first line of a table that begins so, without what makes them bold."""
-    line = next(line for line in markdown.splitlines() if line.startswith(f"| {first} |"))
-    return [cell.strip().replace("**", "") for cell in line.strip("|").split("|")]
-
-
-def part(markdown, heading):
-    """What stands below a heading."""
-    return re.split(r"^#+ ", markdown.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.M)[0]
 
 
 def test_recall_of_four_copies(four):
@@ -227,31 +152,6 @@ def test_pairs_that_nobody_made_by_label(tmp_path):
     assert "`edit`" not in lost
 
 
-def searches(engine, records, ms, found, near_found):
-    row = {"engine": engine, "records": records, "limit": 100, "cutoff": 0.45, "queries": [0, 1, 2, 3]}
-    return ("searches", row | {"ms": ms, "found": found, "near_found": near_found})
-
-
-def engines():
-    """Four queries of two sizes: the second engine is twice as slow, finds one more, and is smaller."""
-    rows = []
-    for records, factor in ((1000, 1), (10_000, 10)):
-        for i, (own, near) in enumerate(((0.1, 1), (0.2, 2), (0.5, 0), (0.44, 1))):
-            asked = {"records": records, "number": i, "picture": f"p{i}", "edit": "grey"}
-            rows.append(("query", asked | {"own_distance": own, "near": near}))
-        ms = np.arange(1.0, 5) * factor
-        rows.append(searches("sigsearch embedded", records, ms, [1, 1, 0, 0], [1, 2, 0, 0]))
-        rows.append(searches(THEIRS, records, 2 * ms, [1, 1, 0, 1], None))
-        for engine, size in (("sigsearch embedded", 200), (THEIRS, 100)):
-            at = {"engine": engine, "records": records}
-            rows.append(("size", at | {"when": "merged", "disk_bytes": size * records, "memory_bytes": None}))
-            rows.append(("size", at | {"when": "as loaded", "disk_bytes": 999 * records}))
-            rows.append(("load", at | {"added": 900, "seconds": 3.0, "cores_s": None}))
-            rows.append(("throughput", at | {"threads": 2, "queries": 100, "seconds": 0.5}))
-            rows.append(("throughput", at | {"threads": 1, "queries": 100, "seconds": 1.0}))
-    return rows
-
-
 def test_engines_by_four_queries(tmp_path):
     evidence = Evidence(write(tmp_path / "rows.jsonl", engines()))
     found = Searches(evidence)
@@ -283,12 +183,6 @@ def test_an_engines_losses_are_told_with_both_figures(tmp_path):
     assert told[2] == ["bytes a record on disk", THEIRS, "1,000, 10,000", "200", "100"]
 
 
-def words(**fields):
-    row = {"where": "offline", "shape": "run", "length": 16, "count": 63, "weighting": "equal", "near": 0}
-    row |= {"share": None, "records": 1000, "queries": 4, "postings": [10, 20, 30, 40], "index_bytes": 100.0}
-    return ("words", row | {"better": [0, 50, None, 10], "equal": [0, 0, None, 0]} | fields)
-
-
 def test_words_by_four_queries(tmp_path):
     rows = [
         words(),
@@ -313,176 +207,3 @@ def test_the_frontier_is_what_no_other_outdoes():
     costs = [[5, 1], [6, 1], [5, 2], [9, 9], [6, math.nan]]
     assert frontier(recalls, costs) == [True, False, False, True, True]
     assert frontier([0.5, 0.5], [[1], [1]]) == [True, True]
-
-
-EDITED = ["JPEG 70", "grey", "crop 10 % a side", "rotate 5 degrees", "mirror"]
-PICTURES = ["pictures/MonaLisa_Wikipedia.jpg", "made picture 1048576", "gone.jpg"]
-MISSED = (PICTURES[0], "rotate 5 degrees")
-
-
-def random_rows(seed):
-    """Rows of all kinds that docs/benchmarks-rows.md tells, with figures somewhat like real ones."""
-    rng = np.random.default_rng(seed)
-    names = {OURS: 1.0, THEIRS: 1.0, PDQ: 256.0}
-
-    def by_name(low, high, *shape):
-        return {name: np.sort(rng.uniform(low, high, shape) * top, axis=-1) for name, top in names.items()}
-
-    rows = [descriptor(name, 100, 0.45 * top) for name, top in names.items()]
-    rows += [("stranger_records", {"windows": 900, "pictures": 100})]
-    rows += [("ignored", {"a": "x.jpg", "b": "y.jpg", "why": "same picture"})]
-    for picture in PICTURES:
-        times = dict.fromkeys(names, rng.random())
-        rows.append(("original", {"picture": picture, "featureless": False, "describe_ms": times}))
-        for edit in EDITED:
-            own = {name: rng.uniform(0, 0.7) * top for name, top in names.items()}
-            if (picture, edit) == MISSED:
-                own = {OURS: 0.95, THEIRS: 0.01, PDQ: 0.01}
-            ranks = {name: rng.integers(0, 2, 2) for name in names}
-            fields = {"own": own, "strangers": by_name(0.5, 1, 5), "ranks": ranks}
-            rows.append(("copy", {"picture": picture, "edit": edit, **fields}))
-        for name, top in names.items():
-            of = {"descriptor": name, "against": "windows", "query": picture, "records": 1000}
-            rows.append(("false_matches", of | {"cutoffs": np.array([0.4, 0.6]) * top, "below": [0, 3]}))
-    for name in names:
-        for a, b in (PICTURES[:2], ("gone <b>.jpg", "a|b_c_.jpg")):
-            rows.append(("look_alike", {"descriptor": name, "a": a, "b": b, "distance": 0.5}))
-    pair = {"a": "x", "b": "y", "label": "crop", "verified_by_eye": False}
-    rows.append(("pair", pair | {"distances": dict.fromkeys(names, 0.3)}))
-    rows.append(("calibration", {"records": 9, "cutoffs": [0.4], "per_million": [1.5], "measured": [2.0]}))
-    rows.append(("statistics", {"of": "windows", "records": 9, "name": "zeros", "value": 0.3}))
-    rows += engines()
-    for engine in ("sigsearch embedded", THEIRS):
-        at = {"engine": engine, "records": 1000}
-        rows.append(("first_search", at | {"ms": [9.0, 10.0, 11.0]}))
-        rows.append(("merge", at | {"seconds": 1.0}))
-        rows.append(("orientations", at | {"one_ms": [1.0, 2.0], "all_ms": [3.0, 4.0]}))
-        rows.append(("filtered", at | {"share": 0.01, "ms": [1.0, 2.0], "unfiltered_ms": [2.0, 3.0]}))
-    rows.append(words())
-    rows.append(words(where="elasticsearch", candidates=30, found=[1, 0, 1, 1], ms=[1.0, 2, 3, 4]))
-    return rows
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The report of a run with rows of all kinds."""
-    folder = tmp_path_factory.mktemp("whole")
-    raw = write(folder / "rows.jsonl", random_rows(0), HEADER | {"edits": EDITED})
-    return report(raw, folder / "out").parent
-
-
-class Checker(HTMLParser):
-    """Tags that close what was opened, what is loaded from elsewhere, ids, and pictures without words."""
-
-    VOID = frozenset({"meta", "img", "br", "hr"})
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.links, self.images, self.ids, self.tags = [], [], [], [], set()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        attributes = dict(attrs)
-        assert len(attributes) == len(attrs)
-        if tag not in self.VOID:
-            self.open.append(tag)
-        self.links += [value for name, value in attrs if name in ("src", "href", "srcset", "data")]
-        self.ids += [attributes["id"]] if "id" in attributes else []
-        if tag == "img":
-            self.images.append(attributes)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-def test_the_page_is_whole_and_loads_nothing(whole):
-    html = (whole / "index.html").read_text()
-    page = Checker()
-    page.feed(html)
-    assert page.open == []
-    assert not page.tags & {"script", "link", "iframe", "object"}
-    assert all(link.startswith("data:") or link[1:] in page.ids for link in page.links)
-    assert len(page.ids) == len(set(page.ids))
-    assert "url(" not in html
-    assert "@import" not in html
-    assert all(image["alt"] for image in page.images)
-    assert "gone &lt;b&gt;.jpg" in html
-    assert "<b>" not in html
-
-
-def test_the_page_shows_edits_misses_and_strangers(whole):
-    html = (whole / "index.html").read_text()
-    assert html.count("the painting after the edit") == len(EDITED)
-    assert f"the query: {MISSED[0]} after {MISSED[1]}" in html
-    assert f'alt="{PICTURES[1]}"' in html
-    assert "a|b_c_.jpg" in html
-    plots = sorted(path.name for path in (whole / "plots").iterdir())
-    assert html.count("data:image/svg+xml") == len(plots) == 8
-    markdown = (whole / "report.md").read_text()
-    assert sorted(re.findall(r"\(plots/(.*?)\)", markdown)) == plots
-
-
-def test_all_kinds_of_rows_are_told(whole):
-    markdown = (whole / "report.md").read_text()
-    assert "Not measured:" not in markdown
-    assert "Nothing: there are rows of all kinds." in markdown
-
-
-def test_each_table_has_as_many_cells_in_all_lines(whole):
-    tables = re.findall(r"(?:^\|.*\n)+", (whole / "report.md").read_text(), flags=re.M)
-    assert len(tables) > 20
-    for table in tables:
-        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
-
-
-def test_the_same_rows_give_the_same_report(tmp_path, whole):
-    raw = write(tmp_path / "rows.jsonl", random_rows(0), HEADER | {"edits": EDITED})
-    packed = tmp_path / "rows.jsonl.gz"
-    packed.write_bytes(gzip.compress(raw.read_bytes()))
-    page = report(packed)
-    assert page == tmp_path / "rows-report" / "index.html"
-    names = [path.relative_to(whole) for path in whole.rglob("*") if path.is_file()]
-    assert len(names) == 10
-    for name in names:
-        one, other = (re.sub(rb"[\d.]+ minutes", b"", (f / name).read_bytes()) for f in (whole, page.parent))
-        assert one == other, name
-
-
-def test_a_run_that_measured_nothing_says_so_and_why(tmp_path):
-    raw = write(tmp_path / "rows.jsonl", [("absent", {"what": "Elasticsearch", "why": "no Java was found"})])
-    markdown = (report(raw).parent / "report.md").read_text()
-    assert "- Elasticsearch: no Java was found" in markdown
-    assert "There are no rows of the kinds `original`, `copy`" in markdown
-    for heading in re.findall("^## (.*)$", markdown, flags=re.M)[1:]:
-        said = part(markdown, heading).strip()
-        assert said.startswith("Not measured: the run has no rows of the kind"), heading
-        assert said.endswith("(Elasticsearch: no Java was found).")
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("kind", sorted({kind for kind, _ in random_rows(0)}))
-def test_any_kind_of_rows_may_be_missing(tmp_path, kind):
-    rows = [(each, fields) for each, fields in random_rows(0) if each != kind]
-    markdown = document.write(Evidence(write(tmp_path / "rows.jsonl", rows))).markdown
-    assert markdown.startswith("# ")
-
-
-def test_single_figures_by_name(tmp_path):
-    found = headline(write(tmp_path / "rows.jsonl", [*FOUR, *engines()]))
-    assert found["copies"] == "4"
-    assert found["PDQ: recall at 99.99 % precision"] == "75.0 %"
-    assert found["sigsearch: bytes a picture"] == "173"
-    assert found["sigsearch embedded, 10,000 records: p50, ms"] == "25"
-    assert found["image-match 1.1.2, 1,000 records: recall"] == "75.0 %"
-    assert found["image-match 1.1.2, 1,000 records: first search, ms"] == "-"
-
-
-def test_a_file_of_something_else_is_refused(tmp_path):
-    path = tmp_path / "rows.jsonl"
-    path.write_text(json.dumps({"kind": "copy"}) + "\n")
-    with pytest.raises(RowsError, match="wanted a file of raw rows, found another one"):
-        report(path)
-
-
-def test_the_edits_of_these_tests_are_the_suites():
-    assert {*EDITED, "grey"} <= EDITS.keys()
