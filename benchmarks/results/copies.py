@@ -166,8 +166,7 @@ class Copies:
     def recall_upright(self, name: str) -> Estimate:
         """The share below the cutoff of 99.99 % precision of copies that are neither turned nor inverted."""
         cases = np.array([i for i, row in enumerate(self.rows) if row["edit"] not in TURNED], np.int64)
-        found = self.own[name][cases] < self.precise[name]
-        return grouped_share(found, [self.pictures[i] for i in cases])
+        return self.recall_of(name, self.precise[name], cases)
 
     def recall_first(self, name: str, edit: str | None = None) -> Estimate:
         """The share of copies to which no record is nearer than their original, ties in any order alike."""
@@ -187,6 +186,10 @@ class Copies:
         return metrics.bootstrap(
             self.groups, lambda cases: metrics.micro_average_precision(own[cases], strangers[cases])
         )
+
+    def recall_of(self, name: str, cutoff: float, cases: Cases) -> Estimate:
+        """The share of some queries' copies that is below a cutoff."""
+        return grouped_share(self.own[name][cases] < cutoff, [self.pictures[i] for i in cases])
 
     def false_share(self, name: str) -> Estimate:
         """The share of queries that have a stranger below the recommended cutoff."""

@@ -12,17 +12,19 @@ from benchmarks.metrics import Estimate
 from benchmarks.results import text
 from benchmarks.results.copies import MEASURES, OVERALL, Copies
 from benchmarks.results.evidence import Evidence, numbers
+from benchmarks.suite.run import is_jpeg
 
 NEED: Final = ("descriptor", "copy")
 DIFFERENT: Final = "different"
 """The label of pairs that are to be above a cutoff."""
+_FILES: Final = {True: "JPEG files", False: "other files"}
 
 
 def describe(evidence: Evidence, copies: Copies) -> str:
     """All about the copies that were made, in Markdown."""
     if why := evidence.missing(*NEED):
         return why
-    parts = [_what(evidence, copies), _cutoffs(copies), _overall(copies)]
+    parts = [_what(evidence, copies), _cutoffs(copies), _overall(copies), _by_kind(copies)]
     for measure in MEASURES:
         figures = {
             edit: [copies.recall(n, edit, measure=measure) for n in copies.names] for edit in copies.edits
@@ -132,6 +134,23 @@ def _overall(copies: Copies) -> str:
         "mirror or invert. Micro-average precision: all queries' answers, each copy's original and its "
         "nearest strangers, in one list by distance.\n\n"
         + text.table(["descriptor", *(figure.head for figure in OVERALL)], lines)
+    )
+
+
+def _by_kind(copies: Copies) -> str:
+    kinds = [
+        "made pictures" if name.startswith("made picture ") else _FILES[is_jpeg(name)]
+        for name in copies.pictures
+    ]
+    lines = []
+    for kind in dict.fromkeys(kinds):
+        cases = np.flatnonzero(np.array(kinds) == kind)
+        figures = [copies.recall_of(name, copies.precise[name], cases) for name in copies.names]
+        lines.append([kind, f"{len(cases):,}", *_cells(figures, text.best_of([f.value for f in figures]))])
+    return (
+        "### Photographs and others\n\nRecall at the same cutoffs of 99.99 % precision; JPEG files are "
+        "mostly photographs, others mostly drawings and screenshots.\n\n"
+        + text.table(["originals", "copies", *copies.names], lines)
     )
 
 

@@ -28,7 +28,7 @@ SETTINGS: Final = (
 """Fields of the header that say what was asked for."""
 KINDS: Final = (
     *("original", "copy", "pair", "false_matches", "look_alike", "calibration", "statistics", "query"),
-    *("searches", "load", "size", "first_search", "throughput", "orientations", "filtered", "words"),
+    *("searches", "load", "size", "first_search", "throughput", "orientations", "words"),
 )
 """Kinds of rows that a whole run has."""
 
@@ -130,12 +130,15 @@ def _header(evidence: Evidence) -> str:
     """What was asked for, when, on what machine, with which versions."""
     header = evidence.header
     commit = str(header.get("commit") or "unknown") + (", with changes" if header.get("changed") else "")
+    later = dict.fromkeys(str(row.get("commit")) for row in evidence.of("unit"))
+    later.pop(str(header.get("commit")), None)
     seconds = sum(float(row["seconds"]) for row in evidence.of("unit"))
     told = {name: value for name, value in header.get("versions", {}).items() if value}
     lines = [
         ["command", text.code(_command(evidence))],
         ["started", str(header.get("started"))],
         ["commit", commit],
+        *([["gone on with", ", ".join(later)]] if later else []),
         ["machine", ", ".join(f"{name}: {value}" for name, value in header.get("machine", {}).items())],
         ["versions", ", ".join(f"{name} {version}" for name, version in told.items())],
         ["measured for", f"{seconds / 60:,.1f} minutes, in {len(evidence.of('unit')):,} units of work"],

@@ -26,9 +26,9 @@ def describe(evidence: Evidence, searches: Searches) -> str:
         "Copies below the cutoff: only those whose signature is nearer to the original's than 0.45, so that "
         "an engine that finds all candidates has 100 %. All below the cutoff: of all records that an "
         "exact comparison with everything finds below 0.45, the nearest 100 of each query. p50, p95 and p99 "
-        "with the intervals of order statistics, `?` where there are too few searches to tell; `compared`: "
-        "records compared exactly, on average. Bold: the best of a column. Searches a second are those of "
-        "the most threads that were tried; costs were measured once unless an interval is told."
+        "with the intervals of order statistics, `?` where there are too few searches to tell. Bold: the "
+        "best of a column. Searches a second are those of the most threads that were tried; costs were "
+        "measured once unless an interval is told."
     ]
     for records in searches.sizes:
         engines = searches.at(records)
@@ -40,11 +40,7 @@ def describe(evidence: Evidence, searches: Searches) -> str:
         ]
     if len(searches.sizes) > 1:
         parts += ["### Growth", _growth(searches)]
-    for title, kind, table in (
-        ("Orientations", "orientations", _orientations),
-        ("Filters", "filtered", _filtered),
-    ):
-        parts += [f"### {title}", evidence.missing(kind) or table(evidence)]
+    parts += ["### Orientations", evidence.missing("orientations") or _orientations(evidence)]
     return "\n\n".join(parts)
 
 
@@ -52,9 +48,8 @@ def _found(engines: Sequence[Searched]) -> str:
     base = _base(engines)
     ratios = [median_ratio(each, base) if base else metrics.UNKNOWN for each in engines]
     columns = [figure.column([figure.of(each) for each in engines]) for figure in FIGURES]
-    columns.append([text.plain(each.compared) for each in engines])
     columns.append([text.plain(ratio) for ratio in ratios])
-    heads = [figure.head for figure in FIGURES] + ["compared", "p50 / image-match's"]
+    heads = [figure.head for figure in FIGURES] + ["p50 / image-match's"]
     return _table(engines, heads, columns)
 
 
@@ -97,13 +92,3 @@ def _orientations(evidence: Evidence) -> str:
         ratio = text.times(every.value, one.value)
         lines.append([row["engine"], f"{row['records']:,}", text.plain(one), text.plain(every), ratio])
     return text.table(["engine", "records", "as it is, p50 ms", "16 orientations, p50 ms", "ratio"], lines)
-
-
-def _filtered(evidence: Evidence) -> str:
-    lines = []
-    for row in evidence.of("filtered"):
-        kept, whole = (metrics.quantile(np.atleast_1d(row[key]), 0.5) for key in ("ms", "unfiltered_ms"))
-        cells = [f"{row['records']:,}", f"{100 * row['share']:g} %", text.plain(kept), text.plain(whole)]
-        lines.append([row["engine"], *cells, text.times(kept.value, whole.value)])
-    heads = ["engine", "records", "left by the filter", "filtered, p50 ms", "unfiltered, p50 ms", "ratio"]
-    return text.table(heads, lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from benchmarks.metrics import UNKNOWN, Estimate
@@ -13,7 +13,7 @@ from benchmarks.results.descriptors import DIFFERENT, pair_recall
 from benchmarks.results.evidence import Evidence, is_ours
 from benchmarks.results.false_matches import Rates, rates
 from benchmarks.results.figures import Figure, Scale, apart
-from benchmarks.results.searches import COSTS, FIGURES, Searched, Searches
+from benchmarks.results.searches import COSTS, FIGURES, Searches
 
 Told: TypeAlias = tuple[Scale, dict[str, Estimate]]
 """A figure, by descriptor."""
@@ -48,19 +48,17 @@ def engines(searches: Searches) -> str:
     mine = [name for name in searches.names if is_ours(name)]
     if not mine or len(mine) == len(searches.names):
         return _NOTHING
-    lines = []
-    for name in mine:
-        for figure in (*FIGURES, *COSTS):
-            for peer, there in _lost_to(searches, name, figure).items():
-                one, other = there[-1]
-                sizes = ", ".join(f"{each.records:,}" for each, _ in there)
-                own, its = figure.of(one), figure.of(other)
-                cells = [peer, sizes, figure.tell(own), figure.tell(its), apart(own, its)]
-                lines.append([name, figure.head, *cells])
-    heads = ["sigsearch's engine", "figure", "better", "at records", "sigsearch's", "the peer's", "intervals"]
+    lost: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for figure in (*FIGURES, *COSTS):
+        for name in mine:
+            if better := _lost_to(searches, name, figure):
+                lost[figure.head, *better].append(name)
+    lines = [[figure, _together(names), own, better] for (figure, own, better), names in lost.items()]
+    heads = ["figure", "sigsearch's engine", "its figure", "better peers"]
     return (
-        "All figures in which a peer is better than an engine of sigsearch's, with both at the largest of "
-        "these sizes.\n\n" + (text.table(heads, lines) if lines else "None.")
+        "All figures in which a peer is better than an engine of sigsearch's, at any size; both are told at "
+        "the largest of these sizes. `not known`: measured once, or too few searches to tell.\n\n"
+        + (text.table(heads, lines) if lines else "None.")
     )
 
 
@@ -103,13 +101,27 @@ def _better(scale: Scale, own: Estimate, peers: dict[str, Estimate]) -> str:
     return "; ".join(f"{name} {scale.tell(its)}, {apart(own, its)}" for name, its in found)
 
 
-def _lost_to(searches: Searches, name: str, figure: Figure) -> dict[str, list[tuple[Searched, Searched]]]:
-    """Ours and theirs where they are better, by peer, at ascending sizes."""
-    found = defaultdict(list)
+def _lost_to(searches: Searches, name: str, figure: Figure) -> tuple[str, str] | None:
+    """What ours is, and who is better, both in words and with sizes; None: nobody."""
+    values = {(each.name, each.records): figure.of(each) for each in searches.all}
+    sizes: dict[str, list[int]] = defaultdict(list)
     for records in searches.sizes:
-        there = searches.at(records)
-        for one in (each for each in there if each.name == name):
-            for other in (each for each in there if not is_ours(each.name)):
-                if figure.is_better(figure.of(other), figure.of(one)):
-                    found[other.name].append((one, other))
-    return found
+        own = values.get((name, records), UNKNOWN)
+        for peer in searches.names:
+            if not is_ours(peer) and figure.is_better(values.get((peer, records), UNKNOWN), own):
+                sizes[peer].append(records)
+    if not sizes:
+        return None
+    owns, better = {}, []
+    for peer, lost in sizes.items():
+        own, its = values[name, lost[-1]], values[peer, lost[-1]]
+        owns[lost[-1]] = f"{figure.tell(own)} at {lost[-1]:,}"
+        others = f", also at {', '.join(f'{records:,}' for records in lost[:-1])}" if lost[:-1] else ""
+        better.append(f"{peer} {figure.tell(its)} at {lost[-1]:,}{others}, {apart(own, its)}")
+    return "; ".join(owns[records] for records in sorted(owns)), "; ".join(better)
+
+
+def _together(names: Sequence[str]) -> str:
+    """Several ways to ask one engine by the engine's name."""
+    engines = {name.rpartition(", ")[0] for name in names}
+    return engines.pop() if len(names) > 1 and len(engines) == 1 else "; ".join(names)

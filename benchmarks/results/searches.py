@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks import metrics
 from benchmarks.metrics import Estimate, Numbers
-from benchmarks.results.copies import Cases, grouped_share, groups_of
+from benchmarks.results.copies import Cases, grouped_share, groups_of, wider
 from benchmarks.results.evidence import Evidence, numbers
 from benchmarks.results.figures import Figure
 from benchmarks.results.text import exact
@@ -22,6 +22,8 @@ from benchmarks.suite.rows import Row
 CUTOFF: Final = 0.45
 """Of the records that are wanted, as docs/benchmarks-rows.md has it."""
 WANTED: Final = 100
+_CALL: Final = 0.001
+"""Seconds; a merge that took less had nothing to do."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Searched:
         The rows of its queries, each once.
     ms : ndarray of float
         Of all searches.
-    found, near, candidates : ndarray of float, one for each query
+    found, near : ndarray of float, one for each query
         NaN where the engine does not tell.
     costs : mapping of str to Estimate
         What is told of the engine at this size, whatever the limit.
@@ -51,7 +53,6 @@ class Searched:
     ms: Numbers
     found: Numbers
     near: Numbers
-    candidates: Numbers
     costs: dict[str, Estimate] = field(default_factory=dict)
 
     @cached_property
@@ -75,12 +76,8 @@ class Searched:
         def of(cases: Cases) -> float:
             return float(self.near[cases].sum() / wanted[cases].sum()) if wanted[cases].sum() else math.nan
 
-        return metrics.bootstrap(groups_of([query["picture"] for query in self.asked]), of)
-
-    @cached_property
-    def compared(self) -> Estimate:
-        """How many records a query was compared with exactly, on average."""
-        return metrics.UNKNOWN if np.isnan(self.candidates).any() else metrics.mean(self.candidates)
+        drawn = metrics.bootstrap(groups_of([query["picture"] for query in self.asked]), of)
+        return wider(drawn, metrics.share(int(self.near.sum()), int(wanted.sum())))
 
     def latency(self, of: float) -> Estimate:
         """A quantile of the milliseconds."""
@@ -178,31 +175,37 @@ def _gather(
 ) -> Searched:
     """Searches of several rows; what was asked twice counts once, but for the time."""
     ms: list[Any] = []
-    answers: dict[int, tuple[Any, Any, Any]] = {}
+    answers: dict[int, tuple[Any, Any]] = {}
     for row in rows:
         ms += row["ms"]
         blank = [None] * len(row["queries"])
-        told = (row.get(key) or blank for key in ("found", "near_found", "candidates"))
-        for number, *answer in zip(row["queries"], *told, strict=True):
-            answers.setdefault(number, (answer[0], answer[1], answer[2]))
-    found, near, candidates = (numbers(list(each)) for each in zip(*answers.values(), strict=True))
+        told = (row.get(key) or blank for key in ("found", "near_found"))
+        for number, hit, of_near in zip(row["queries"], *told, strict=True):
+            answers.setdefault(number, (hit, of_near))
+    found, near = (numbers(list(each)) for each in zip(*answers.values(), strict=True))
     asked = [queries[records, number] for number in answers]
-    return Searched(name, engine, records, asked, numbers(ms), found, near, candidates, costs)
+    return Searched(name, engine, records, asked, numbers(ms), found, near, costs)
 
 
-def _costs(evidence: Evidence, engine: str, records: int) -> dict[str, Estimate]:
-    of = {"engine": engine, "records": records}
+def _costs(evidence: Evidence, way: str, records: int) -> dict[str, Estimate]:
+    """What an engine costs, for one of the ways to ask it, which are named after it: ``engine, way``."""
+
+    def told(kind: str) -> list[Row]:
+        rows = evidence.of(kind, records=records)
+        return [row for row in rows if way == row["engine"] or way.startswith(f"{row['engine']}, ")]
+
     costs: dict[str, Estimate] = {}
-    for row in sorted(evidence.of("throughput", **of), key=lambda row: int(row["threads"])):
+    for row in sorted(told("throughput"), key=lambda row: int(row["threads"])):
         costs["searches a second"] = exact(row["queries"] / row["seconds"])  # of the most threads
-    first = [ms for row in evidence.of("first_search", **of) for ms in np.atleast_1d(row["ms"])]
+    first = [ms for row in told("first_search") for ms in row["ms"]]
     costs["first search"] = metrics.quantile(first, 0.5)
-    for row in evidence.of("load", **of):
+    for row in told("load"):
         costs["added a second"] = exact(row["added"] / row["seconds"])
-    for row in sorted(evidence.of("size", **of), key=lambda row: row["when"] == "merged"):
+    for row in sorted(told("size"), key=lambda row: row["when"] == "merged"):
         for where, key in (("on disk", "disk_bytes"), ("in memory", "memory_bytes")):
             if row.get(key) is not None:
-                costs[f"bytes a record {where}"] = exact(row[key] / records)
-    for row in evidence.of("merge", **of):
-        costs["merging"] = exact(row["seconds"])
+                costs[f"bytes a record {where}"] = exact(row[key] / row["stored"])
+    for row in told("merge"):
+        if row["seconds"] >= _CALL:
+            costs["merging"] = exact(row["seconds"])
     return costs

@@ -11,7 +11,7 @@ from benchmarks.metrics import Estimate
 
 UNKNOWN: Final = "-"
 """Stands where a figure was not measured."""
-_FIGURE: Final = re.compile(r"\**(\d|-$|∞)")
+_FIGURE: Final = re.compile(r"\**(-?\d|-$|∞)")
 """How the cell of a figure begins."""
 
 

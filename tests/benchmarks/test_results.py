@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from result_rows import FOUR, OURS, PDQ, THEIRS, cells, copy, engines, part, words, write
+from result_rows import FOUR, OURS, PDQ, THEIRS, cells, copy, engines, part, searches, words, write
 
 from benchmarks.results import document
 from benchmarks.results.copies import Copies, grouped_share
@@ -170,17 +170,36 @@ def test_engines_by_four_queries(tmp_path):
     assert line[-2:] == ["2 x", "1 x"]
 
 
+def test_a_way_to_ask_has_the_costs_of_its_engine_and_no_others(tmp_path):
+    at = {"engine": "sigsearch elasticsearch", "records": 1000}
+    merged = {"when": "merged", "stored": 1000, "disk_bytes": 300_000}
+    rows = [
+        searches("sigsearch elasticsearch, effort 1", 1000, [1.0] * 4, [1] * 4, None),
+        searches("sigsearch elasticsearchless", 1000, [1.0] * 4, [1] * 4, None),
+        ("size", at | merged),
+        ("first_search", at | {"ms": [5.0, 6.0, 9.0]}),
+    ]
+    raw = write(tmp_path / "rows.jsonl", [*engines(), *rows])
+    effort, other = Searches(Evidence(raw)).at(1000)[2:]
+    assert effort.cost("bytes a record on disk").value == 300
+    assert effort.cost("first search").value == 6
+    assert math.isnan(other.cost("bytes a record on disk").value)
+
+
 def test_an_engines_losses_are_told_with_both_figures(tmp_path):
     markdown = document.write(Evidence(write(tmp_path / "rows.jsonl", engines()))).markdown
     lost = part(markdown, "Where sigsearch loses: engines")
-    lines = [line for line in lost.splitlines() if line.startswith("| sigsearch embedded")]
-    told = [[cell.strip() for cell in line.strip("|").split("|")][1:6] for line in lines]
+    told = [line.strip("| ").split(" | ") for line in lost.splitlines() if "| sigsearch embedded |" in line]
     assert [line[0] for line in told] == [
         "recall",
         "recall of copies below the cutoff",
         "bytes a record on disk",
     ]
-    assert told[2] == ["bytes a record on disk", THEIRS, "1,000, 10,000", "200", "100"]
+    assert told[2][1:] == [
+        "sigsearch embedded",
+        "200 at 10,000",
+        f"{THEIRS} 100 at 10,000, also at 1,000, not known",
+    ]
 
 
 def test_words_by_four_queries(tmp_path):
