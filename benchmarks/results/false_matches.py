@@ -14,6 +14,7 @@ from benchmarks.metrics import Estimate, Numbers
 from benchmarks.results import text
 from benchmarks.results.copies import Copies, wider
 from benchmarks.results.evidence import Evidence, numbers
+from benchmarks.suite.rows import Row
 
 MILLION = 1e6
 
@@ -103,13 +104,22 @@ def calibration(evidence: Evidence) -> str:
         "are not in it really met."
     ]
     for row in evidence.of("calibration"):
-        figures = zip(row["cutoffs"], numbers(row["per_million"]), numbers(row["measured"]), strict=True)
-        lines = [[text.short(c), text.short(p), text.short(m), text.times(p, m)] for c, p, m in figures]
+        lines = []
+        for i, cutoff in enumerate(row["cutoffs"]):
+            promised, measured = _told(row, "per_million", "", i), _told(row, "measured", "measured_", i)
+            ratio = text.times(promised.value, measured.value)
+            lines.append([text.short(cutoff), text.plain(promised), text.plain(measured), ratio])
         parts.append(
             f"Of {row['records']:,} records:\n\n"
             + text.table(["cutoff", "promised", "measured", "promised / measured"], lines)
         )
     return "\n\n".join(parts)
+
+
+def _told(row: Row, values: str, bounds: str, number: int) -> Estimate:
+    """One of the figures of a calibration, with its interval if the row tells one."""
+    names = (values, f"{bounds}low", f"{bounds}high")
+    return Estimate(*(numbers(row[name])[number] if name in row else math.nan for name in names))
 
 
 def realism(evidence: Evidence) -> str:

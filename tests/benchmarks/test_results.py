@@ -126,10 +126,11 @@ def test_false_matches_are_lost_by_who_has_more_at_the_recommended_cutoff(tmp_pa
 
 def test_a_calibration_is_held_to_what_was_measured(tmp_path):
     row = {"records": 500, "cutoffs": [0.4, 0.5], "per_million": [2.0, 10.0], "measured": [4.0, 0.0]}
+    row |= {"low": [1.0, 9.0], "high": [3.0, 11.0]}
     markdown = document.write(Evidence(write(tmp_path / "rows.jsonl", [("calibration", row)]))).markdown
     table = part(markdown, "Calibration")
-    assert cells(table, "0.4")[1:] == ["2", "4", "0.5 x"]
-    assert cells(table, "0.5")[1:] == ["10", "0", "-"]
+    assert cells(table, "0.4")[1:] == ["2 (1 to 3)", "4", "0.5 x"]
+    assert cells(table, "0.5")[1:] == ["10 (9 to 11)", "0", "-"]
 
 
 def test_pairs_that_nobody_made_by_label(tmp_path):
