@@ -9,8 +9,12 @@ from benchmarks.embedded import embedded
 from benchmarks.golden import golden
 from benchmarks.migration import migration
 from benchmarks.parity import parity
+from benchmarks.suite.command import full, quick, report
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app.command()(quick)
+app.command()(full)
+app.command()(report)
 app.command()(parity)
 app.command()(cost)
 app.command()(decoding)

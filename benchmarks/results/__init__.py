@@ -53,6 +53,13 @@ def report(raw: Path, folder: Path | None = None, pictures: Path | None = None) 
     return page
 
 
+def markdown(raw: Path) -> str:
+    """The report as text alone."""
+    from benchmarks.results import document
+
+    return document.write(Evidence(raw)).markdown
+
+
 def headline(raw: Path) -> dict[str, str]:
     """Single figures of a run by name, for texts that quote them.
 
