@@ -89,6 +89,8 @@ SERVED_WAYS: Final = [
     *((Way("idf", near), 100) for near in (0, 2)),
 ]
 """And how many candidates are asked for."""
+QUICK_SERVED: Final = 2
+QUICK_WAYS: Final = [(PLAIN, 30), (Way("equal", 2), 100), (Way("idf", 0), 100)]
 
 
 class Data:
@@ -153,7 +155,8 @@ def measure(run: Run, server: ElasticsearchServer | None) -> None:
             if server is None:
                 keep("absent", what="words in Elasticsearch", why="there is no server")
             else:
-                _on_server(run, server, data(), QUICK[:2] if quick else SERVED, keep)
+                schemes, ways = (QUICK[:QUICK_SERVED], QUICK_WAYS) if quick else (SERVED, SERVED_WAYS)
+                _on_server(run, server, data(), schemes, ways, keep)
 
 
 def _name(scheme: Scheme) -> str:
@@ -208,7 +211,12 @@ def _offline(data: Data, scheme: Scheme, ways: Sequence[Way], keep: Keep) -> Non
 
 
 def _on_server(
-    run: Run, server: ElasticsearchServer, data: Data, schemes: Sequence[Scheme], keep: Keep
+    run: Run,
+    server: ElasticsearchServer,
+    data: Data,
+    schemes: Sequence[Scheme],
+    ways: Sequence[tuple[Way, int]],
+    keep: Keep,
 ) -> None:
     """Load an index of each scheme, and ask all of them in all ways, in turns.
 
@@ -224,9 +232,7 @@ def _on_server(
             run.note(f"words: loading {_name(scheme)} into Elasticsearch")
             _load(server, client, name, scheme, data)
             sizes.append(_words_bytes(client, name) / len(data.records))
-        tries = [
-            (number, way, candidates) for number in range(len(schemes)) for way, candidates in SERVED_WAYS
-        ]
+        tries = [(number, *way) for number in range(len(schemes)) for way in ways]
         run.note(f"words: asking Elasticsearch in {len(tries)} ways")
         count = len(data.copies)
         starts = [place * count // len(tries) for place in range(len(tries))]
