@@ -7,19 +7,22 @@ an original is found if it is among the first of these.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from functools import cache, partial
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+from sigsearch_elasticsearch.queries import Terms, candidates_body
+from sigsearch_elasticsearch.tokens import near_tokens_of, tokens_of
 
 import sigsearch
 from benchmarks import made
 from benchmarks.edits import Source, make_copies
-from benchmarks.report import take_turns
-from benchmarks.server import PATIENCE, SETTINGS, delete_indexes, merge
+from benchmarks.server import PATIENCE, delete_indexes
 from benchmarks.suite.rows import Keep
 from benchmarks.suite.run import Plan, Run
 from sigsearch.bounds import CUTOFF
@@ -50,6 +53,16 @@ class Way(NamedTuple):
 
 def _scheme(shape: Literal["cross", "run"], length: int, count: int) -> Scheme:
     return Scheme(word_shape=shape, word_length=length, word_count=count)
+
+
+class Try(NamedTuple):
+    """What the index of a name is asked."""
+
+    name: str
+    terms: list[Terms]
+    """Of each query."""
+    weighting: Weighting
+    candidates: int
 
 
 PLAIN: Final = Way("equal", 0)
@@ -218,10 +231,7 @@ def _on_server(
     ways: Sequence[tuple[Way, int]],
     keep: Keep,
 ) -> None:
-    """Load an index of each scheme, and ask all of them in all ways, in turns.
-
-    No two ask the same query one after the other, which would warm memory for the second.
-    """
+    """Load an index of each scheme, and ask all of them in all ways, in turns."""
     prefix = f"sigsearch-benchmark-{secrets.token_hex(4)}"
     sizes: list[float] = []
     with ExitStack() as stack:
@@ -232,40 +242,57 @@ def _on_server(
             run.note(f"words: loading {_name(scheme)} into Elasticsearch")
             _load(server, client, name, scheme, data)
             sizes.append(_words_bytes(client, name) / len(data.records))
-        tries = [(number, *way) for number in range(len(schemes)) for way in ways]
+        tries = [
+            Try(name, _terms(data, scheme, way), way.weighting, candidates)
+            for name, scheme in zip(names, schemes, strict=True)
+            for way, candidates in ways
+        ]
         run.note(f"words: asking Elasticsearch in {len(tries)} ways")
-        count = len(data.copies)
-        starts = [place * count // len(tries) for place in range(len(tries))]
-        found: list[dict[int, bool]] = [{} for _ in tries]
-        bodies = [_bodies(data.copies, schemes[n], way, candidates) for n, way, candidates in tries]
-
-        def step(place: int, number: int) -> None:
-            query = (number + starts[place]) % count
-            answer = client.search(index=names[tries[place][0]], body=bodies[place][query])
-            ids = {hit["_id"] for hit in answer["hits"]["hits"]}
-            found[place][query] = str(data.own[query]) in ids
-
-        steps = {str(place): partial(step, place) for place in range(len(tries))}
-        take_turns(steps, min(count, WARM), warm=False)
-        times = take_turns(steps, count, warm=False)
-    for place, (number, way, candidates) in enumerate(tries):
+        found, ms = _in_turns(client, tries, data.own)
+    for place, (number, (way, candidates)) in enumerate(product(range(len(schemes)), ways)):
         keep(
             "words",
             where="elasticsearch",
             **_fields(schemes[number], way, data),
             index_bytes=sizes[number],
             candidates=candidates,
-            found=[int(found[place][query]) for query in range(count)],
-            ms=np.roll(times[str(place)], starts[place]),
+            found=found[place],
+            ms=ms[place],
         )
+
+
+def _in_turns(
+    client: Elasticsearch, tries: Sequence[Try], own: Sequence[int]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Ask all queries in all ways, in turns: whether originals were found, and milliseconds.
+
+    No two ask the same query one after the other, which would warm memory for the second.
+
+    Returns
+    -------
+    found, ms : ndarray, shape (tries, queries)
+    """
+    count = len(own)
+    found = np.zeros((len(tries), count), np.int64)
+    ms = np.zeros((len(tries), count))
+    # What the first rounds write, which warm up, the others write over.
+    for number in (*range(min(count, WARM)), *range(count)):
+        for place, tried in enumerate(tries):
+            query = (number + place * count // len(tries)) % count
+            body = candidates_body(tried.terms[query], where=None, size=tried.candidates)
+            if tried.weighting == "idf":
+                body = _weighted(body)
+            start = time.perf_counter()
+            answer = client.search(index=tried.name, body=body)
+            ms[place, query] = 1000 * (time.perf_counter() - start)
+            found[place, query] = str(own[query]) in {hit["_id"] for hit in answer["hits"]["hits"]}
+    return found, ms
 
 
 def _load(server: ElasticsearchServer, client: Elasticsearch, name: str, scheme: Scheme, data: Data) -> None:
     """Fill an index and merge it to one segment."""
     location = server.location(name)
-    with sigsearch.open(
-        location, scheme=scheme, shards=1, replicas=0, settings=SETTINGS, **server.options
-    ) as index:
+    with sigsearch.open(location, scheme=scheme, shards=1, replicas=0, **server.options) as index:
         added = 0
         for part in np.array_split(np.arange(len(data.records)), _HALVES):
             items = (sigsearch.Item(signature=data.records[i], id=str(i)) for i in part.tolist())
@@ -273,7 +300,8 @@ def _load(server: ElasticsearchServer, client: Elasticsearch, name: str, scheme:
             index.refresh()
     if added != len(data.records):
         raise SystemExit(f"wanted {len(data.records)} records added, found {added}")
-    merge(client, name)
+    client.indices.forcemerge(index=name, max_num_segments=1)
+    client.indices.refresh(index=name)  # or searches go on with the old segments
 
 
 def _words_bytes(client: Elasticsearch, name: str) -> int:
@@ -285,16 +313,11 @@ def _words_bytes(client: Elasticsearch, name: str) -> int:
     return int(usage["fields"]["words"]["total_in_bytes"])
 
 
-def _bodies(copies: made.Signatures, scheme: Scheme, way: Way, candidates: int) -> list[dict[str, Any]]:
-    """The searches that the backend would send, one for each copy."""
-    from sigsearch_elasticsearch.queries import Terms, candidates_body
-    from sigsearch_elasticsearch.tokens import near_tokens_of, tokens_of
-
-    same = tokens_of(copies, scheme, way.share)
-    near = near_tokens_of(copies, scheme, way.near) if way.near else [[] for _ in same]
-    terms = [Terms(*tokens) for tokens in zip(same, near, strict=True)]
-    bodies = [candidates_body(each, where=None, size=candidates) for each in terms]
-    return bodies if way.weighting == "equal" else [_weighted(body) for body in bodies]
+def _terms(data: Data, scheme: Scheme, way: Way) -> list[Terms]:
+    """What the backend would ask for, of each copy."""
+    same = tokens_of(data.copies, scheme, way.share)
+    near = near_tokens_of(data.copies, scheme, way.near) if way.near else [[] for _ in same]
+    return [Terms(*tokens) for tokens in zip(same, near, strict=True)]
 
 
 def _weighted(body: Mapping[str, Any]) -> dict[str, Any]:

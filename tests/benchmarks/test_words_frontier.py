@@ -214,7 +214,7 @@ def test_a_run_that_is_stopped_leaves_no_index(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(words, "secrets", SimpleNamespace(token_hex=lambda _: elasticsearch_index_name))
-    monkeypatch.setattr(words, "take_turns", stop)
+    monkeypatch.setattr(words, "_in_turns", stop)
     with pytest.raises(KeyboardInterrupt):
         measured(tmp_path / "rows.jsonl", elasticsearch_server)
     with elasticsearch_server.client() as client:
