@@ -82,7 +82,7 @@ DIALS: Final = [
 DIALLED: Final = [
     DEFAULT_SCHEME,
     IMAGE_MATCH_SCHEME,
-    *(_scheme("cross", length, count) for length, count in ((8, 63), (10, 63), (11, 40), (11, 63), (12, 80))),
+    *(_scheme("cross", length, count) for length, count in ((8, 63), (8, 80), (10, 63), (11, 63), (12, 80))),
 ]
 """These are tried in all ways."""
 QUICK: Final = [DEFAULT_SCHEME, IMAGE_MATCH_SCHEME, _scheme("cross", 11, 63), _scheme("run", 8, 80)]
@@ -96,7 +96,7 @@ SERVED: Final = [
     _scheme("cross", 10, 63),
     _scheme("cross", 10, 120),
     _scheme("cross", 11, 63),
-    _scheme("cross", 12, 63),
+    _scheme("cross", 8, 80),
 ]
 """These are tried on the server."""
 SERVED_WAYS: Final = [
