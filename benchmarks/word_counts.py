@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from numba import types
-from sigsearch_elasticsearch.tokens import _LETTERS, _widths, near_tokens_of, telling_words, tokens_of
+from sigsearch_elasticsearch.tokens import LETTERS, near_tokens_of, telling_words, tokens_of, widths
 
 from benchmarks.made import Signatures
 from benchmarks.report import cores
@@ -219,16 +219,16 @@ def _starts(lengths: Integers) -> Integers:
 
 def _with_position(words: Integers, position: int, scheme: Scheme) -> Integers:
     """Words as the numbers that their tokens spell."""
-    spelled: Integers = words + position * len(_LETTERS) ** _widths(scheme)[1]
+    spelled: Integers = words + position * len(LETTERS) ** widths(scheme)[1]
     return spelled
 
 
 def _read(tokens: Sequence[str], scheme: Scheme) -> Integers:
     """The numbers that tokens spell."""
-    width = sum(_widths(scheme))
+    width = sum(widths(scheme))
     letters = np.frombuffer("".join(tokens).encode(), np.uint8).reshape(-1, width)
-    powers = len(_LETTERS) ** np.arange(width - 1, -1, -1, dtype=np.int64)
-    found: Integers = np.searchsorted(_LETTERS, letters) @ powers
+    powers = len(LETTERS) ** np.arange(width - 1, -1, -1, dtype=np.int64)
+    found: Integers = np.searchsorted(LETTERS, letters) @ powers
     return found
 
 

@@ -20,7 +20,7 @@ from sigsearch import encode_words
 from sigsearch.scheme import Scheme
 from sigsearch.words import word_lines, word_positions
 
-_LETTERS: Final = np.frombuffer(
+LETTERS: Final = np.frombuffer(
     b"!#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}", np.uint8
 )
 """One byte each, in Lucene and in JSON."""
@@ -95,7 +95,7 @@ def _telling(signs: npt.NDArray[Any], scheme: Scheme) -> npt.NDArray[np.bool_]:
 def _spelled(words: Words, wanted: npt.NDArray[np.bool_], scheme: Scheme) -> Tokens:
     """The words, shape (n, words) or (n, words, k), that are wanted, as tokens."""
     signature, position = np.nonzero(wanted)[:2]
-    of_position, of_word = _widths(scheme)
+    of_position, of_word = widths(scheme)
     letters = np.empty((len(position), of_position + of_word), np.uint8)
     _spell(position, letters[:, :of_position])
     _spell(words[wanted], letters[:, of_position:])
@@ -107,17 +107,17 @@ def _spelled(words: Words, wanted: npt.NDArray[np.bool_], scheme: Scheme) -> Tok
 
 
 @lru_cache
-def _widths(scheme: Scheme) -> tuple[int, int]:
+def widths(scheme: Scheme) -> tuple[int, int]:
     """Letters of a position and of a word."""
     return _letters(scheme.word_count), _letters(3**scheme.word_length)
 
 
 def _letters(numbers: int) -> int:
-    return next(width for width in range(1, 64) if len(_LETTERS) ** width >= numbers)
+    return next(width for width in range(1, 64) if len(LETTERS) ** width >= numbers)
 
 
 def _spell(numbers: Words, letters: npt.NDArray[np.uint8]) -> None:
     """Write numbers as letters, the most significant first."""
     for place in range(letters.shape[1] - 1, -1, -1):
-        numbers, digits = np.divmod(numbers, len(_LETTERS))
-        letters[:, place] = _LETTERS[digits]
+        numbers, digits = np.divmod(numbers, len(LETTERS))
+        letters[:, place] = LETTERS[digits]

@@ -13,7 +13,8 @@ from sigsearch.bounds import CUTOFF, LIMIT
 OURS: Final = "sigsearch"
 THEIRS: Final = "image-match 1.1.2"
 EMBEDDED: Final = "sigsearch embedded"
-ELASTICSEARCH: Final = "sigsearch elasticsearch, effort {}"
+SERVER: Final = "sigsearch elasticsearch"
+ELASTICSEARCH: Final = SERVER + ", effort {}"
 EASY: Final = ("JPEG 70", "scale 0.5", "grey")
 """Edits after which a copy must be found by whatever calls itself a descriptor of pictures."""
 ALWAYS: Final = frozenset(
@@ -81,7 +82,7 @@ def _engines(rows: Sequence[Row]) -> Iterator[str]:
             if not _RATIOS[0] <= ratio <= _RATIOS[1]:
                 yield f"{THEIRS}'s time is {ratio:.3g} times {default['engine']}'s"
     sizes = {row["engine"]: row for row in rows if row["kind"] == "size" and row["records"] == largest}
-    if THEIRS in sizes and ELASTICSEARCH.format(3) in sizes:
-        ours, theirs = (sizes[name]["disk_bytes"] for name in (ELASTICSEARCH.format(3), THEIRS))
+    if THEIRS in sizes and SERVER in sizes:
+        ours, theirs = (sizes[name]["disk_bytes"] for name in (SERVER, THEIRS))
         if not ours < theirs:
             yield f"sigsearch's index takes {ours} bytes, {THEIRS}'s {theirs}"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -44,7 +45,8 @@ def test_labels_count_through_others_and_a_different_one_keeps_apart(files):
 def test_pairs_are_read_and_what_is_no_list_of_pairs_is_refused(tmp_path):
     file = tmp_path / "pairs.json"
     file.write_text(json.dumps([{"a": "x/1.png", "b": "2.png", "label": "crop", "verified_by_eye": True}]))
-    [pair] = labelled_pairs(read_pairs(file), tmp_path)
+    [*known, pair] = labelled_pairs(read_pairs(file), tmp_path)
+    assert {Path(pair.a).exists() and Path(pair.b).exists() for pair in known} == {True}
     assert pair == Pair(tmp_path / "x" / "1.png", tmp_path / "2.png", "crop")
     for text in ("[", "{}", "[1]", '[{"a": "x"}]'):
         file.write_text(text)

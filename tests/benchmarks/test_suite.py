@@ -112,7 +112,7 @@ GOOD = [
     SEARCHES | {"engine": sanity.EMBEDDED, "ms": [1, 1]},
     SEARCHES | {"engine": sanity.ELASTICSEARCH.format(3), "ms": [2, 2]},
     SEARCHES | {"engine": sanity.THEIRS, "ms": [6, 6]},
-    {"kind": "size", "records": 100, "engine": sanity.ELASTICSEARCH.format(3), "disk_bytes": 300},
+    {"kind": "size", "records": 100, "engine": sanity.SERVER, "disk_bytes": 300},
     {"kind": "size", "records": 100, "engine": sanity.THEIRS, "disk_bytes": 3000},
 ]
 
