@@ -20,7 +20,10 @@ Times: TypeAlias = dict[str, list[float]]
 
 
 def take_turns(steps: Mapping[str, Callable[[int], object]], rounds: int, *, warm: bool = True) -> Times:
-    """Time steps in turns, A, B, A, B, …, so that a busy machine hurts all of them alike.
+    """Time steps in turns, so that a busy machine hurts all of them alike.
+
+    Each round has an order of its own: what comes after a step that empties caches, or after a pause of the
+    server's, is slower for that, and must not always be the same.
 
     Parameters
     ----------
@@ -34,10 +37,13 @@ def take_turns(steps: Mapping[str, Callable[[int], object]], rounds: int, *, war
         for step in steps.values():
             step(0)
     times: Times = {name: [] for name in steps}
+    rng = np.random.default_rng(0)
+    names = list(steps)
     for number in range(rounds):
-        for name, step in steps.items():
+        for place in rng.permutation(len(names)).tolist():
+            name = names[place]
             start = time.perf_counter()
-            step(number)
+            steps[name](number)
             times[name].append((time.perf_counter() - start) * 1000)
     return times
 
