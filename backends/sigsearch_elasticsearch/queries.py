@@ -42,7 +42,7 @@ EFFORTS: Final = {
     4: Effort(1.0, 2, 100),
     5: Effort(1.0, 8, 200),
 }
-"""docs/benchmarks.md has what each of them finds, and in what time."""
+"""docs/measured/report.md has what each of them finds, and in what time."""
 
 _NEAR: Final = 0.5
 """What a word counts that differs in one sign, where one that is the same counts 1."""
