@@ -28,7 +28,7 @@ from sigsearch.sources import find_pictures
 GROUP: Final = 20
 """Originals of a unit."""
 NEAREST: Final = 5
-"""Strangers that are told of each query."""
+"""Windows that are told of each query."""
 LOOK_ALIKES: Final = 20
 """Nearest pairs of different pictures that are told of each descriptor."""
 _CHUNK: Final = 256
@@ -47,7 +47,7 @@ class Described(NamedTuple):
     asked: dict[str, Codes]
     """Of each copy, ``(copies, m, k)``."""
     ms: dict[str, float]
-    """What describing the picture took."""
+    """What describing the picture for a search took."""
 
 
 class Records(NamedTuple):
@@ -131,8 +131,9 @@ def _describe_copies(names: Sequence[str], seed: int, source: Source) -> Describ
     stored: dict[str, Codes] = {}
     ms: dict[str, float] = {}
     for name, descriptor in _descriptors().items():
-        start = time.perf_counter()
         stored[name] = descriptor.describe(rgb)
+        start = time.perf_counter()  # the first of all loads and compiles what it needs
+        descriptor.ask(rgb)
         ms[name] = (time.perf_counter() - start) * 1000
     copies = [np.asarray(edited(picture, name, (seed,))) for name in names]
     asked = {
@@ -290,9 +291,10 @@ def _keep_copies(
     if not asked:
         return
     place = records.sources.index(source)
-    left_out = _left_out(place, records, same, len(records.sources))
+    whole = len(records.sources) - records.sources.count(None)
+    left_out = _left_out(place, records, same, whole)
     compared = {
-        name: compare(descriptor, asked[name], records.codes[name], place, left_out)
+        name: compare(descriptor, asked[name], records.codes[name], whole, place, left_out)
         for name, descriptor in there.items()
     }
     for number, edit in enumerate(run.edits):
@@ -303,6 +305,7 @@ def _keep_copies(
             own={name: found.own[number] for name, found in compared.items()},
             strangers={name: found.nearest[number] for name, found in compared.items()},
             ranks={name: found.ranks[number] for name, found in compared.items()},
+            whole={name: found.whole[number] for name, found in compared.items()},
         )
 
 
@@ -312,15 +315,25 @@ class Compared(NamedTuple):
     own: npt.NDArray[np.float32]
     """``(copies,)``: to the picture."""
     nearest: npt.NDArray[np.float32]
-    """``(copies, 5)``: to the nearest strangers, ascending."""
+    """``(copies, 5)``: to the nearest windows, ascending."""
     ranks: npt.NDArray[np.int64]
-    """``(copies, 2)``: how many strangers are nearer than the picture, and how many as near."""
+    """``(copies, 2)``: how many windows are nearer than the picture, and how many as near."""
+    whole: npt.NDArray[np.float32]
+    """``(copies,)``: to the nearest other whole picture; NaN without one."""
 
 
 def compare(
-    descriptor: Descriptor, asked: Codes, stored: Codes, place: int, left_out: npt.NDArray[np.int64]
+    descriptor: Descriptor,
+    asked: Codes,
+    stored: Codes,
+    whole: int,
+    place: int,
+    left_out: npt.NDArray[np.int64],
 ) -> Compared:
     """Compare copies of the record at a place with all records.
+
+    Windows are strangers beyond doubt. Of whole pictures nobody knows: there may be some that show the
+    same and are not known for it. So both are told apart.
 
     Parameters
     ----------
@@ -328,9 +341,12 @@ def compare(
     asked : ndarray, shape (copies, m, k)
         Of the codes of a copy the nearest counts.
     stored : ndarray, shape (n, k)
+        Of whole pictures, then of windows.
+    whole : int
+        How many are whole pictures.
     place : int
     left_out : ndarray of int64
-        The places of records that are no strangers, the copies' own among them.
+        The places of whole pictures that show the same, the copies' own among them.
     """
     copies, several, width = asked.shape
     apart = np.empty((copies, len(stored)), np.float32)
@@ -340,11 +356,12 @@ def compare(
         between = descriptor.distances(part, stored)
         apart[start : start + step] = between.reshape(-1, several, len(stored)).min(axis=1)
     own = apart[:, place].copy()
-    strangers = np.delete(apart, left_out, axis=1)
-    nearest = np.sort(np.partition(strangers, min(NEAREST, strangers.shape[1] - 1), axis=1)[:, :NEAREST])
-    nearer = (strangers < own[:, np.newaxis]).sum(axis=1)
-    equal = (strangers == own[:, np.newaxis]).sum(axis=1)
-    return Compared(own, nearest, np.stack([nearer, equal], axis=1))
+    windows, others = apart[:, whole:], np.delete(apart[:, :whole], left_out, axis=1)
+    nearest = np.sort(np.partition(windows, min(NEAREST, windows.shape[1] - 1), axis=1)[:, :NEAREST])
+    nearer = (windows < own[:, np.newaxis]).sum(axis=1)
+    equal = (windows == own[:, np.newaxis]).sum(axis=1)
+    nearest_whole = others.min(axis=1) if others.shape[1] else np.full(copies, np.nan, np.float32)
+    return Compared(own, nearest, np.stack([nearer, equal], axis=1), nearest_whole)
 
 
 def _keep_pairs(

@@ -67,16 +67,18 @@ def test_each_descriptor_has_the_picture_itself_nearest():
             assert mirrored > descriptor.cutoff
 
 
-def test_copies_are_compared_with_all_but_those_of_the_same_picture():
-    # Records on a line at 0, 10, 11, 20, 21, 30, 31, 40; the copies are of the one at 10; 11 shows the same.
-    stored = np.array([[0], [10], [11], [20], [21], [30], [31], [40]], np.float32)
+def test_copies_are_compared_with_windows_and_with_other_whole_pictures_apart():
+    # Whole pictures at 0, 10, 11, 20 of a line, windows at 21, 30, 31, 40, 50, 15; the copies are of the
+    # picture at 10, and that at 11 shows the same.
+    stored = np.array([[0], [10], [11], [20], [21], [30], [31], [40], [50], [15]], np.float32)
     # The first copy has one code; of the second's, 12 and 24, the nearer counts for each record.
-    asked = np.array([[[15], [15]], [[12], [24]]], np.float32)
-    found = stage.compare(Line(), asked, stored, 1, np.array([1, 2]))
-    assert found.own.tolist() == [5, 2]
-    # From 15 strangers are 15, 5, 6, 15, 16, 25 away; from 12 or 24 they are 12, 4, 3, 6, 7, 16.
-    assert found.nearest.tolist() == [[5, 6, 15, 15, 16], [3, 4, 6, 7, 12]]
-    assert found.ranks.tolist() == [[0, 1], [0, 0]]
+    asked = np.array([[[20], [20]], [[12], [24]]], np.float32)
+    found = stage.compare(Line(), asked, stored, 4, 1, np.array([1, 2]))
+    assert found.own.tolist() == [10, 2]
+    # From 20 the windows are 1, 10, 11, 20, 30 and 5 away; from 12 or 24 they are 3, 6, 7, 16, 26 and 3.
+    assert found.nearest.tolist() == [[1, 5, 10, 11, 20], [3, 3, 6, 7, 16]]
+    assert found.ranks.tolist() == [[2, 1], [0, 0]]
+    assert found.whole.tolist() == [0, 4]
 
 
 def test_words_that_are_all_zeros_and_words_that_are_new():
@@ -153,8 +155,8 @@ def test_the_stage_in_small_and_a_stopped_run_goes_on_to_the_same_rows(tmp_path,
         assert all(len(nearest) == 5 for nearest in row["strangers"].values())
         assert row["own"]["sigsearch, 16 orientations"] < 0.2
         assert (row["own"]["sigsearch"] > 0.45) == (row["edit"] == "mirror")
-        # Were the other copy of the picture a stranger, it would be nearer than any.
-        assert row["strangers"]["sigsearch, 16 orientations"][0] > 0.3
+        # Were the other copy of the picture not left out, it would be nearer than any.
+        assert row["whole"]["sigsearch, 16 orientations"] > 0.3
     for row in kinds.get("ignored", []):
         assert {row["a"], row["b"]} == {"0.png", "again.png"}
     [pair, different] = kinds["pair"]
