@@ -17,8 +17,10 @@ from benchmarks.results.evidence import Evidence, is_ours, numbers
 from benchmarks.results.figures import Figure
 from benchmarks.results.text import exact
 from benchmarks.suite.rows import Row
+from benchmarks.suite.run import is_jpeg
 
 PRECISION: Final = 0.9999
+_FILES: Final = {True: "JPEG files", False: "other files"}
 Cases: TypeAlias = npt.NDArray[np.int64]
 """Numbers of queries."""
 
@@ -56,10 +58,13 @@ class Copies:
     ----------
     evidence : Evidence
         With rows of the kind ``copy``.
+    rows : list of dict, optional
+        Some of these rows; default: all.
     """
 
-    def __init__(self, evidence: Evidence) -> None:
-        self.rows: list[Row] = evidence.of("copy")
+    def __init__(self, evidence: Evidence, rows: list[Row] | None = None) -> None:
+        self.rows: list[Row] = evidence.of("copy") if rows is None else rows
+        self._evidence = evidence
         self._originals = evidence.of("original")
         self.described = {row["name"]: row for row in evidence.of("descriptor")}
         """The rows of descriptors, by name."""
@@ -77,7 +82,10 @@ class Copies:
         """By descriptor: each query's distance to its original, NaN if it has none."""
         self.strangers: dict[str, Numbers] = {}
         """By descriptor: to its nearest strangers, shape (queries, most), ascending, filled up with NaN."""
+        self.whole: dict[str, Numbers] = {}
+        """By descriptor: to the nearest other whole picture, NaN if nothing is told."""
         for name in self.names:
+            self.whole[name] = numbers([row.get("whole", {}).get(name) for row in self.rows])
             self.own[name] = numbers([row["own"].get(name) for row in self.rows])
             near = [row["strangers"].get(name) or [] for row in self.rows]
             most = max(1, *map(len, near)) if near else 1
@@ -97,6 +105,15 @@ class Copies:
     def groups(self) -> list[list[int]]:
         """The queries of each picture."""
         return groups_of(self.pictures)
+
+    @cached_property
+    def by_kind(self) -> dict[str, Copies]:
+        """The copies of JPEGs, of other files and of made pictures, each with a cutoff of its own."""
+        kinds: dict[str, list[Row]] = {}
+        for row, picture in zip(self.rows, self.pictures, strict=True):
+            made = picture.startswith("made picture ")
+            kinds.setdefault("made pictures" if made else _FILES[is_jpeg(picture)], []).append(row)
+        return {kind: Copies(self._evidence, kinds[kind]) for kind in sorted(kinds)}
 
     def cases(self, edit: str | None = None) -> Cases:
         """The queries of an edit; None: all."""
@@ -169,7 +186,7 @@ class Copies:
         return self.recall_of(name, self.precise[name], cases)
 
     def recall_first(self, name: str, edit: str | None = None) -> Estimate:
-        """The share of copies to which no record is nearer than their original, ties in any order alike."""
+        """The share of copies to which no window is nearer than their original, ties in any order alike."""
         none: tuple[int | None, int | None] = (None, None)
         ranks = [self.rows[i]["ranks"].get(name) or none for i in self.cases(edit)]
         alone = metrics.expected_recall([ahead for ahead, _ in ranks], [tied for _, tied in ranks], 1)
@@ -198,6 +215,13 @@ class Copies:
             return metrics.UNKNOWN
         return grouped_share(self.nearest(name) < cutoff, self.pictures)
 
+    def whole_share(self, name: str) -> Estimate:
+        """The share of queries that have another whole picture below the recommended cutoff."""
+        cutoff = self.recommended(name)
+        if math.isnan(cutoff) or np.isnan(self.whole[name]).all():
+            return metrics.UNKNOWN
+        return grouped_share(self.whole[name] < cutoff, self.pictures)
+
     def describing(self, name: str) -> Estimate:
         """The median milliseconds of describing a decoded picture."""
         times = [row["describe_ms"].get(name) for row in self._originals]
@@ -217,7 +241,7 @@ class Copies:
 MEASURES: Final[dict[str, Callable[[Copies, str, str | None], Estimate]]] = {
     "at the recommended cutoff": Copies.recall_recommended,
     "at 99.99 % precision": Copies.recall_precise,
-    "first of all records": Copies.recall_first,
+    "before all windows": Copies.recall_first,
 }
 """What recall is told of, for each edit and over all."""
 
@@ -225,8 +249,12 @@ OVERALL: Final = (
     *(Figure(f"recall {m}", "%", False, of=partial(Copies.recall, measure=m)) for m in MEASURES),
     Figure("recall at 99.99 % precision, upright edits", "%", False, of=Copies.recall_upright),
     Figure("micro-average precision", "%", False, of=Copies.micro_average),
-    Figure("queries with a stranger below the recommended cutoff", "%", of=Copies.false_share),
+    Figure("queries with a window below the recommended cutoff", "%", of=Copies.false_share),
+    Figure("with another whole picture below it", "%", of=Copies.whole_share),
     Figure("describing a decoded picture, p50", "ms", of=Copies.describing),
     Figure("bytes a picture", of=Copies.size),
 )
 """Of a descriptor, over all edits; each takes the copies and its name."""
+
+BY_KIND: Final = tuple(figure for figure in OVERALL if figure.unit == "%")
+"""What is told of the copies of each kind of file."""

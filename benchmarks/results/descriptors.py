@@ -10,14 +10,12 @@ import numpy as np
 from benchmarks import metrics
 from benchmarks.metrics import Estimate
 from benchmarks.results import text
-from benchmarks.results.copies import MEASURES, OVERALL, Copies
+from benchmarks.results.copies import BY_KIND, MEASURES, OVERALL, Copies
 from benchmarks.results.evidence import Evidence, numbers
-from benchmarks.suite.run import is_jpeg
 
 NEED: Final = ("descriptor", "copy")
 DIFFERENT: Final = "different"
 """The label of pairs that are to be above a cutoff."""
-_FILES: Final = {True: "JPEG files", False: "other files"}
 
 
 def describe(evidence: Evidence, copies: Copies) -> str:
@@ -74,13 +72,16 @@ def pairs(evidence: Evidence, copies: Copies) -> str:
 def _what(evidence: Evidence, copies: Copies) -> str:
     records = evidence.of("stranger_records")
     cut = " and ".join(
-        f"{row['windows']:,} windows of pictures and {row['pictures']:,} whole pictures" for row in records
+        f"{row['windows']:,} windows of other pictures and {row['pictures']:,} whole pictures"
+        for row in records
     )
     said = (
         f"{len(copies.groups):,} pictures under {len(copies.edits)} edits give {len(copies.rows):,} copies. "
-        "Each is compared with its original and with all strangers"
-        + (f": {cut}" if cut else "")
-        + f". {len(evidence.of('ignored')):,} pairs of files that show the same count neither as found nor "
+        "Each is compared with its original"
+        + (f" and with {cut}" if cut else "")
+        + ". Windows are strangers beyond doubt: on them cutoffs are chosen. Among whole pictures there may "
+        "be some that show the same and nobody has said so: they are told apart. "
+        f"{len(evidence.of('ignored')):,} pairs of files that show the same count neither as found nor "
         "as false."
     )
     plain = sum(bool(row["featureless"]) for row in evidence.of("original"))
@@ -94,7 +95,7 @@ def _cutoffs(copies: Copies) -> str:
     parts = [
         "The recommended cutoffs were chosen by different people for different ends; the cutoff of 99.99 % "
         "precision treats all alike. It is the largest at which one match in 10,000 is wrong, chosen over "
-        f"the nearest strangers of all {len(copies.rows):,} queries: if every copy were found, {may} might "
+        f"the nearest windows of all {len(copies.rows):,} queries: if every copy were found, {may} might "
         f"be wrong. Of so many queries none wrong tells a share of false matches below {100 * bound:.2g} % "
         "(the end of Wilson's interval), no less."
     ]
@@ -132,26 +133,21 @@ def _overall(copies: Copies) -> str:
         "Wilson's and of the bootstrap over pictures, as the copies of one picture hang together; for "
         "99.99 % precision the cutoff is chosen anew in each draw. Upright edits: without those that turn, "
         "mirror or invert. Micro-average precision: all queries' answers, each copy's original and its "
-        "nearest strangers, in one list by distance.\n\n"
+        "nearest windows, in one list by distance.\n\n"
         + text.table(["descriptor", *(figure.head for figure in OVERALL)], lines)
     )
 
 
 def _by_kind(copies: Copies) -> str:
-    kinds = [
-        "made pictures" if name.startswith("made picture ") else _FILES[is_jpeg(name)]
-        for name in copies.pictures
+    parts = [
+        "### Photographs and others\n\nJPEG files are mostly photographs, others mostly drawings and "
+        "screenshots. The cutoff of 99.99 % precision is chosen anew on the queries of each."
     ]
-    lines = []
-    for kind in dict.fromkeys(kinds):
-        cases = np.flatnonzero(np.array(kinds) == kind)
-        figures = [copies.recall_of(name, copies.precise[name], cases) for name in copies.names]
-        lines.append([kind, f"{len(cases):,}", *_cells(figures, text.best_of([f.value for f in figures]))])
-    return (
-        "### Photographs and others\n\nRecall at the same cutoffs of 99.99 % precision; JPEG files are "
-        "mostly photographs, others mostly drawings and screenshots.\n\n"
-        + text.table(["originals", "copies", *copies.names], lines)
-    )
+    for kind, those in copies.by_kind.items():
+        columns = [f.column([those.overall(f, name) for name in those.names]) for f in BY_KIND]
+        lines = [[name, *(column[i] for column in columns)] for i, name in enumerate(those.names)]
+        parts.append(text.table([f"{kind}: {len(those.rows):,} copies", *(f.head for f in BY_KIND)], lines))
+    return "\n\n".join(parts)
 
 
 def _by_edit(figures: dict[str, list[Estimate]], names: Sequence[str]) -> str:
