@@ -253,7 +253,7 @@ def calibrate(
                 expected=mean * searched,
                 expected_low=low * searched,
                 expected_high=high * searched,
-                share=_share_with_one(mean, float((column > 0).mean()), searched),
+                share=_share_with_one(mean, float((column > 0).mean()), sample.records / len(starts)),
                 own=near / compared * (sample.records - 1),
             )
         )

@@ -35,14 +35,15 @@ MOST_PICTURES: Final = 2_000
 """Whole pictures that each original is compared with."""
 MOST_INDEXED: Final = 200_000
 """Records of the index that is calibrated: as many as it compares with."""
-_MADE_PICTURES: Final = 96
+_MADE_PICTURES: Final = 64
 _STRANGERS: Final = 4
 """So many times as many queries as elsewhere: false matches at small cutoffs are rare."""
 _LEFT_OUT: Final = 5
 """Of so many pictures one is not indexed, but searched for."""
 _SMALLEST: Final = 96
 """Pixels of a window's side."""
-_ALONE: Final = 200
+_ALONE: Final = 10_000
+"""Signatures that are made in this process: to start others takes longer."""
 _CHUNK: Final = 2048
 
 Counts = npt.NDArray[np.int64]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import floor, log10
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -95,5 +96,8 @@ def _advice(found: Calibration) -> str:
 
 
 def _short(number: float) -> str:
-    """Three digits, and none of an exponent."""
-    return f"{float(f'{number:.3g}'):,.10g}"
+    """Three digits, and no exponent."""
+    rounded = float(f"{number:.3g}")
+    digits = 2 - floor(log10(rounded)) if rounded else 0
+    text = f"{rounded:,.{max(0, digits)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
