@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 CUTOFFS: Final = tuple(round(0.05 * step, 2) for step in range(2, 13))
 """0.10, 0.15 and so on up to 0.60."""
 MOST_COMPARED: Final = 200_000
-SYMMETRIC: Final = 0.2
+SYMMETRIC: Final = 0.15
 """A picture this near to its mirror image gives no decoy: copies of the one are copies of the other."""
 _CHUNK: Final = 4096
 _TOLD: Final = 1024

@@ -20,6 +20,7 @@ from benchmarks.report import cores
 from benchmarks.same_pictures import labelled_pairs, read_pairs, same_pictures
 from benchmarks.suite.rows import Keep
 from benchmarks.suite.run import MADE, Run, packaged
+from sigsearch.bounds import FEWEST_SAMPLES
 from sigsearch.calibration import Calibration, pairs_below
 from sigsearch.records import Record, View
 from sigsearch.signatures import compute_signature
@@ -96,9 +97,10 @@ class _Stage:
         settings, seed = self._run.settings, self._run.settings.seed
         indexed, strange = self._split()
         wanted = min(max(settings.records), MOST_INDEXED)
+        asked = max(_STRANGERS * settings.queries, FEWEST_SAMPLES)
         records = _sample(indexed, wanted, seed, self._run.rng("indexed windows"))
-        queries = _sample(strange, _STRANGERS * settings.queries, seed + 1, self._run.rng("strange windows"))
-        promised = calibrate(records, CUTOFFS[1:], seed)
+        queries = _sample(strange, asked, seed + 1, self._run.rng("strange windows"))
+        promised = calibrate(records, CUTOFFS[1:], asked, seed)
         cutoffs = [row.cutoff for row in promised.rows]
         below = count_below(queries, records, cutoffs)
         met = [metrics.mean(column / len(records) * 1e6) for column in below.T]
@@ -186,11 +188,11 @@ class _Stage:
         return [source for source in indexed if source not in same], strange
 
 
-def calibrate(records: Signatures, cutoffs: Sequence[float], seed: int) -> Calibration:
+def calibrate(records: Signatures, cutoffs: Sequence[float], samples: int, seed: int) -> Calibration:
     """What `Index.calibrate` tells of an index of these records."""
     with sigsearch.open("memory://") as index:
         index.add_many(Record(str(number), (View(signature),)) for number, signature in enumerate(records))
-        return index.calibrate(cutoffs=cutoffs, seed=seed)
+        return index.calibrate(cutoffs=cutoffs, samples=samples, seed=seed)
 
 
 def count_below(queries: Signatures, records: Signatures, cutoffs: Sequence[float]) -> Counts:
