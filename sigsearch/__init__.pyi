@@ -1,6 +1,8 @@
 from . import errors as errors
 from . import filters as filters
 from . import testing as testing
+from .calibration import Calibration as Calibration
+from .calibration import CalibrationRow as CalibrationRow
 from .errors import AccessDeniedError as AccessDeniedError
 from .errors import BackendConflictError as BackendConflictError
 from .errors import BackendError as BackendError

@@ -1,4 +1,4 @@
-"""What bounds a search, its cutoff, limit and effort: defaults and ranges. Light to import."""
+"""What bounds a search, its cutoff, limit and effort, and a calibration: defaults and ranges; light."""
 
 from typing import Final
 
@@ -9,6 +9,10 @@ CUTOFF: Final = 0.45
 LIMIT: Final = 100
 EFFORT: Final = 3
 MOST_EFFORT: Final = 5
+SAMPLES: Final = 1000
+"""Pictures that a calibration asks with."""
+FEWEST_SAMPLES: Final = 50
+"""With fewer, nothing can be told."""
 
 
 def check_cutoff(cutoff: object) -> None:

@@ -19,7 +19,7 @@ from sigsearch import config, plugins, signatures
 from sigsearch.adding import Journal, OnConflict, Pipeline, draft_of, look_for_vanished, ready_record
 from sigsearch.backend import Backend, Capability, Known, Outcome
 from sigsearch.batches import batched
-from sigsearch.bounds import CUTOFF, EFFORT, LIMIT, check_cutoff, check_effort, check_limit
+from sigsearch.bounds import CUTOFF, EFFORT, LIMIT, SAMPLES, check_cutoff, check_effort, check_limit
 from sigsearch.errors import (
     ClosedError,
     InputError,
@@ -47,6 +47,7 @@ from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 from sigsearch.sources import Place, describe, expand, is_one, known_id
 
 if TYPE_CHECKING:
+    from sigsearch.calibration import Calibration
     from sigsearch.images import ImageLike
     from sigsearch.progress import Advance
     from sigsearch.signatures import Signature
@@ -418,6 +419,55 @@ class Index:
         there.
         """
         return self._backend.salvage()
+
+    def calibrate(
+        self,
+        *,
+        cutoffs: Sequence[float] | None = None,
+        samples: int = SAMPLES,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> Calibration:
+        """Tell how many false matches each cutoff lets through in this index, to choose one by.
+
+        All records are read, up to 200,000 drawn from them are compared with the mirror images of up to
+        `samples` of these: mirrored photographs are like photographs, but copies of nothing. See
+        `sigsearch.calibration` for what counts, and docs/cutoff.md for how right that turned out. What it
+        takes for false matches are also mirrored copies, if the index holds such.
+
+        Parameters
+        ----------
+        cutoffs : sequence of float, optional
+            0 to 1. Default: 0.10, 0.15 and so on up to 0.60.
+        samples : int
+            Pictures to ask with, at most; 50 or more.
+        seed : int
+            Of what is drawn, from 0.
+        progress : bool
+            Show a progress bar, if standard error is a terminal, else a line every ten seconds.
+
+        Returns
+        -------
+        Calibration
+
+        Raises
+        ------
+        InputError
+            An argument out of its range; fewer than 50 records with features, or that differ from their
+            mirror image.
+        """
+        from sigsearch import calibration
+
+        backend = self._backend
+        return calibration.calibrate(
+            backend.scan(),
+            self._scheme.grid_size,
+            cutoffs=calibration.CUTOFFS if cutoffs is None else cutoffs,
+            samples=samples,
+            seed=seed,
+            total=backend.count() if progress else None,
+            progress=progress,
+        )
 
     # Searching
 

@@ -12,6 +12,7 @@ from typer.main import get_command
 
 import sigsearch
 from sigsearch.cli.add import add
+from sigsearch.cli.calibrate import calibrate
 from sigsearch.cli.demo import demo
 from sigsearch.cli.migrate import migrate
 from sigsearch.cli.output import INTERRUPTED, complain, say
@@ -35,6 +36,7 @@ for _command, _example in (
     (get, "get --index photos.sig /home/me/Pictures/mona.jpg"),
     (delete, "delete --index photos.sig /home/me/Pictures/mona.jpg"),
     (info, "info --index photos.sig"),
+    (calibrate, "calibrate --index photos.sig"),
     (check, "check --index photos.sig --salvage saved.sig"),
     (compact, "compact --index photos.sig"),
     (migrate, "migrate image-match://localhost:9200/images photos.sig"),

@@ -7,7 +7,7 @@ import pytest
 import sigsearch
 
 COMMANDS = ["add", "search", "explain", "compare", "list", "get", "delete", "info"]
-COMMANDS += ["check", "compact", "migrate", "backends", "demo"]
+COMMANDS += ["calibrate", "check", "compact", "migrate", "backends", "demo"]
 
 
 def test_help_lists_all_commands_in_the_order_of_their_use(run):
