@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property, partial
 from multiprocessing import get_context
@@ -41,8 +41,6 @@ _STRANGERS: Final = 4
 """So many times as many queries as elsewhere: false matches at small cutoffs are rare."""
 _LEFT_OUT: Final = 5
 """Of so many pictures one is not indexed, but searched for."""
-_SMALLEST: Final = 96
-"""Pixels of a window's side."""
 _ALONE: Final = 10_000
 """Signatures that are made in this process: to start others takes longer."""
 _CHUNK: Final = 2048
@@ -207,6 +205,7 @@ def count_below(queries: Signatures, records: Signatures, cutoffs: Sequence[floa
 def signatures_of(sources: Sequence[Source], windows: int, seed: int) -> list[Signatures]:
     """Of each picture the signatures of the whole and of so many windows of it, as they stand.
 
+    Not turned: none has its mirror image beside it.
     What has no features, or cannot be read, is left out: all zeros in place of the whole picture.
     """
     jobs = partial(_signatures_of, windows=windows)
@@ -222,23 +221,8 @@ def _signatures_of(source: Source, seed: tuple[int, int], windows: int) -> Signa
         rgb = np.asarray(load(source))
     except Exception:
         return np.zeros((1, LENGTH), np.int8)
-    found = [compute_signature(rgb), *map(compute_signature, _windows(rgb, windows, seed))]
+    found = [compute_signature(rgb), *map(compute_signature, made.cut_windows(source, windows, seed))]
     return np.stack([found[0], *(signature for signature in found[1:] if signature.any())])
-
-
-def _windows(
-    rgb: npt.NDArray[np.uint8], count: int, seed: tuple[int, int]
-) -> Iterator[npt.NDArray[np.uint8]]:
-    """Random windows as `made.cut_windows` cuts them, but not turned: none has its mirror image beside it."""
-    height, width = rgb.shape[:2]
-    if min(height, width) < 2 * _SMALLEST:
-        return
-    rng = np.random.default_rng(seed)
-    for _ in range(count):
-        down = int(height * max(0.1, _SMALLEST / height) ** rng.random())
-        across = int(width * max(0.1, _SMALLEST / width) ** rng.random())
-        top, left = rng.integers(height - down + 1), rng.integers(width - across + 1)
-        yield np.ascontiguousarray(rgb[top : top + down, left : left + across])
 
 
 def _sample(sources: Sequence[Source], count: int, seed: int, rng: np.random.Generator) -> Signatures:

@@ -123,6 +123,7 @@ def originals(settings: Settings) -> list[Source]:
     """The pictures that copies are made of, in random order.
 
     Of a folder half are JPEGs, which mostly are photographs, and half are not, if there are so many of both.
+    At least half of its pictures are left for distractors.
     """
     rng = np.random.default_rng([settings.seed, *b"originals"])
     if settings.pictures:
@@ -132,9 +133,9 @@ def originals(settings: Settings) -> list[Source]:
         rng.shuffle(found)
         jpegs = [source for source in found if is_jpeg(str(source))]
         others = [source for source in found if not is_jpeg(str(source))]
-        most = max(settings.originals // 2, settings.originals - len(others))
-        chosen = jpegs[:most]
-        chosen += others[: settings.originals - len(chosen)]
+        wanted = min(settings.originals, max(1, len(found) // 2))
+        chosen = jpegs[: max(wanted // 2, wanted - len(others))]
+        chosen += others[: wanted - len(chosen)]
         rng.shuffle(chosen)
         return chosen
     real = packaged()
