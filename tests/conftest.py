@@ -1,5 +1,6 @@
 """What all tests share: the three paintings that come with sigsearch, made pictures, an Elasticsearch."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -14,6 +15,14 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1]))
 
 pytest_plugins = ["sigsearch_elasticsearch.testing.plugin"]
+
+BENCHMARKS_WANT = [
+    name
+    for name in ("faiss", "imagehash", "matplotlib", "pdqhash", "scipy", "skimage")
+    if importlib.util.find_spec(name) is None
+]
+"""What is missing of the extra `benchmarks`."""
+collect_ignore = ["benchmarks"] if BENCHMARKS_WANT else []
 
 PICTURES = Path(str(files("sigsearch"))) / "pictures"
 
@@ -54,7 +63,19 @@ def image_match():
         pytest.skip(f"no image-match: {error}")
 
 
+def pytest_report_header():
+    if not BENCHMARKS_WANT:
+        return None
+    return (
+        f"tests/benchmarks is NOT RUN for want of {', '.join(BENCHMARKS_WANT)}: pip install '.[benchmarks]'"
+    )
+
+
 def pytest_configure():
+    if BENCHMARKS_WANT and os.environ.get("SIGSEARCH_TEST_BENCHMARKS") == "require":
+        raise pytest.UsageError(
+            f"the benchmarks' tests want {', '.join(BENCHMARKS_WANT)}: pip install '.[benchmarks]'"
+        )
     # A shell that runs the tests in the background has SIGINT ignored, and so would the programs that
     # they start and interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
