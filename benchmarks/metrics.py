@@ -16,7 +16,7 @@ from scipy import stats
 Numbers = npt.NDArray[np.float64]
 
 CONFIDENCE: Final = 0.95
-RESAMPLES: Final = 1000
+RESAMPLES: Final = 400
 
 
 class Estimate(NamedTuple):

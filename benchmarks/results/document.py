@@ -105,20 +105,22 @@ def write(evidence: Evidence) -> Document:
     return document
 
 
-def headline(evidence: Evidence) -> dict[str, str]:
-    """Single figures by name, for texts that quote them.
+def headline(evidence: Evidence, copies: Copies | None = None) -> dict[str, str]:
+    """Single figures by name, for texts that quote them; of copies whose figures are computed, if given.
 
     Returns
     -------
     dict of str to str
         Such as ``sigsearch: micro-average precision`` to ``91.3 %``, and ``sigsearch embedded, 1,000,000
-        records: p50, ms`` to ``12.1``.
+        records: p50, ms`` to ``12.1``; of JPEGs alone ``JPEG files, sigsearch: micro-average precision``.
     """
-    copies, searches = Copies(evidence), Searches(evidence)
+    copies, searches = copies or Copies(evidence), Searches(evidence)
     found = {"copies": f"{len(copies.rows):,}", "pictures": f"{len(copies.groups):,}"}
-    for name in copies.names:
-        for figure in OVERALL:
-            found[f"{name}: {figure.head}"] = figure.tell(text.exact(copies.overall(figure, name).value))
+    for kind, those in {"": copies, **{f"{kind}, ": those for kind, those in copies.by_kind.items()}}.items():
+        for name in those.names:
+            for figure in OVERALL:
+                value = text.exact(those.overall(figure, name).value)
+                found[f"{kind}{name}: {figure.head}"] = figure.tell(value)
     for each in searches.all:
         where = f"{each.name}, {each.records:,} records"
         for figure in (*FIGURES, *COSTS):
