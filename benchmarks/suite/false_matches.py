@@ -152,9 +152,8 @@ class _Stage:
     def _same(self) -> dict[Source, dict[Source, str]]:
         """By original, the pictures that show the same."""
         settings = self._run.settings
-        labelled = []
-        if settings.pairs and settings.pictures:
-            labelled = list(labelled_pairs(read_pairs(settings.pairs), settings.pictures))
+        pairs = read_pairs(settings.pairs) if settings.pairs else []
+        labelled = list(labelled_pairs(pairs, settings.pictures or Path()))
         return same_pictures(self._run.originals, self._every, labelled)
 
     @property
