@@ -197,7 +197,7 @@ def _start_engines(
     data.codes_of(np.arange(1))  # all are made now: loading is of ready codes, as of ready signatures
     faiss_pdq = FaissPdq(folder, data.codes_of)
     faiss_pdq.queries = data.query_codes
-    with sigsearch.open("memory://") as index:  # what the first record of all costs is Python's
+    with sigsearch.open(folder / "first.sig") as index:  # what the first record of all costs is numba's
         index.add_many([sigsearch.Item(signature=data.windows[0], id="one")])
     engines: list[Engine] = [Embedded(folder), FaissSignatures(folder, data.signatures_of), faiss_pdq]
     if server is not None:
