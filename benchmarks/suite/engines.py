@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cached_property, partial
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -112,7 +111,7 @@ class Data:
         known = [source for source in made.sources(settings.pictures)[0] if source not in plan.originals]
         self.sources: list[Source] = known or made.sources(settings.pictures)[0]
         self.windows = made.make_signatures(max(settings.records), self.sources, settings.seed)
-        self._wanted = _choose_copies(plan)
+        self._wanted = plan.choose_copies("queries")
         whole: list[made.Signatures] = []
         queries: list[made.Signatures] = []
         copies: list[tuple[str, str, int]] = []
@@ -178,16 +177,6 @@ class Data:
         found[is_window] = self._window_codes[numbers[is_window]]
         found[~is_window] = self._codes[0][numbers[~is_window] - len(self.windows)]
         return found
-
-
-def _choose_copies(plan: Plan) -> dict[Source, list[str]]:
-    """The pictures, and under which edits each is searched for: pairs chosen at random."""
-    pairs = list(product(plan.originals, plan.upright_edits))
-    chosen: dict[Source, list[str]] = {source: [] for source in plan.originals}
-    for pair in sorted(plan.rng("queries").permutation(len(pairs))[: plan.settings.queries].tolist()):
-        source, edit = pairs[pair]
-        chosen[source].append(edit)
-    return chosen
 
 
 def _start_engines(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,6 +96,15 @@ class Plan:
     def upright_edits(self) -> list[str]:
         """Those whose copies are found without trying other orientations."""
         return [name for name in EDITS if name not in TURNED]
+
+    def choose_copies(self, purpose: str) -> dict[Source, list[str]]:
+        """All originals, and the upright edits under which each is searched for: pairs chosen at random."""
+        pairs = list(product(self.originals, self.upright_edits))
+        chosen: dict[Source, list[str]] = {source: [] for source in self.originals}
+        for pair in sorted(self.rng(purpose).permutation(len(pairs))[: self.settings.queries].tolist()):
+            source, edit = pairs[pair]
+            chosen[source].append(edit)
+        return chosen
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Random numbers that no other purpose gets."""

@@ -21,7 +21,7 @@ from sigsearch_elasticsearch.tokens import near_tokens_of, tokens_of
 
 import sigsearch
 from benchmarks import made
-from benchmarks.edits import Source, make_copies
+from benchmarks.edits import make_copies
 from benchmarks.server import PATIENCE, delete_indexes
 from benchmarks.suite.rows import Keep
 from benchmarks.suite.run import Plan, Run
@@ -131,7 +131,8 @@ class Data:
         copies: list[made.Signatures] = []
         own: list[int] = []
         known: set[bytes] = set()
-        for found in make_copies(_choose_copies(plan), settings.seed):
+        chosen = {source: edits for source, edits in plan.choose_copies("words").items() if edits}
+        for found in make_copies(chosen, settings.seed):
             if found is None or not found[0].any() or found[0].tobytes() in known:
                 continue
             known.add(found[0].tobytes())
@@ -177,16 +178,6 @@ def measure(run: Run, server: ElasticsearchServer | None) -> None:
 
 def _name(scheme: Scheme) -> str:
     return f"{scheme.word_shape} {scheme.word_count} x {scheme.word_length}"
-
-
-def _choose_copies(plan: Plan) -> dict[Source, list[str]]:
-    """The pictures, and the edits of each: pairs chosen at random."""
-    pairs = list(product(plan.originals, plan.upright_edits))
-    chosen: dict[Source, list[str]] = {}
-    for pair in sorted(plan.rng("words").permutation(len(pairs))[: plan.settings.queries].tolist()):
-        source, edit = pairs[pair]
-        chosen.setdefault(source, []).append(edit)
-    return chosen
 
 
 def _fields(scheme: Scheme, way: Way, records: int, queries: int) -> dict[str, Any]:

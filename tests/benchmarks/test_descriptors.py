@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from suite_settings import tiny
 
 import sigsearch
 from benchmarks.peers.descriptors import Bits, Descriptor, EfficientNet, Signature, descriptors
 from benchmarks.suite import descriptors as stage
 from benchmarks.suite import realism
 from benchmarks.suite.rows import RowFile, read
-from benchmarks.suite.run import Run, Settings, header
+from benchmarks.suite.run import Run, header
 from sigsearch.testing.pictures import make_picture
 
 
@@ -91,21 +92,8 @@ def test_words_that_are_all_zeros_and_words_that_are_new():
 
 
 def settings(folder, **changed):
-    given = {
-        "mode": "quick",
-        "pictures": folder,
-        "pairs": folder / "pairs.json",
-        "seed": 0,
-        "originals": 3,
-        "strangers": 12,
-        "records": (100,),
-        "hnsw_records": 0,
-        "queries": 10,
-        "words_records": 100,
-        "elasticsearch": False,
-        "version": None,
-    }
-    return Settings(**(given | changed))
+    given = {"pictures": folder, "pairs": folder / "pairs.json", "originals": 3, "strangers": 12}
+    return tiny(**(given | changed))
 
 
 @pytest.fixture

@@ -2,31 +2,19 @@
 
 import numpy as np
 import pytest
+from suite_settings import tiny
 
 import sigsearch
 from benchmarks import made, pdq
 from benchmarks.peers.engines import DenseVectors, Embedded, FaissPdq, FaissSignatures, sign_bits
 from benchmarks.suite import engines
 from benchmarks.suite.rows import RowFile, read
-from benchmarks.suite.run import Run, Settings, header
+from benchmarks.suite.run import Run, header
 from sigsearch.testing.pictures import make_picture
 
 pytest_plugins = ["sigsearch_elasticsearch.testing.plugin"]
 
-TINY = Settings(
-    mode="full",
-    pictures=None,
-    pairs=None,
-    seed=0,
-    originals=6,
-    strangers=0,
-    records=(100, 250),
-    hnsw_records=100,
-    queries=20,
-    words_records=0,
-    elasticsearch=True,
-    version=None,
-)
+TINY = tiny(mode="full", originals=6, records=(100, 250), queries=20)
 
 
 @pytest.fixture(scope="module")

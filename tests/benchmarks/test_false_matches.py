@@ -6,29 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from suite_settings import tiny
 
 import sigsearch
 from benchmarks.suite import false_matches
 from benchmarks.suite.false_matches import CUTOFFS, DESCRIPTOR, count_below, measure, signatures_of
 from benchmarks.suite.rows import RowFile, read
-from benchmarks.suite.run import Run, Settings, header
+from benchmarks.suite.run import Run, header
 from sigsearch.sources import find_pictures
 from sigsearch.testing.pictures import make_picture
-
-TINY = {
-    "mode": "quick",
-    "pictures": None,
-    "pairs": None,
-    "seed": 0,
-    "originals": 4,
-    "strangers": 20,
-    "records": (100, 400),
-    "hnsw_records": 100,
-    "queries": 10,
-    "words_records": 100,
-    "elasticsearch": False,
-    "version": None,
-}
 
 
 @pytest.fixture
@@ -49,7 +35,7 @@ def folder(tmp_path):
 
 
 def run_of(tmp_path, **changed):
-    settings = Settings(**(TINY | changed))
+    settings = tiny(**({"records": (100, 400)} | changed))
     return Run(settings, RowFile(tmp_path / "rows.jsonl", header(settings)))
 
 

@@ -5,30 +5,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from suite_settings import tiny as settings
 
 from benchmarks.edits import EDITS, TURNED
 from benchmarks.suite import sanity
-from benchmarks.suite.run import Plan, Settings, header, name_of, originals, packaged, source_of
+from benchmarks.suite.run import Plan, header, name_of, originals, packaged, source_of
 from sigsearch.testing.pictures import make_picture
-
-TINY = {
-    "mode": "quick",
-    "pictures": None,
-    "pairs": None,
-    "seed": 0,
-    "originals": 4,
-    "strangers": 20,
-    "records": (100, 200),
-    "hnsw_records": 100,
-    "queries": 10,
-    "words_records": 100,
-    "elasticsearch": False,
-    "version": None,
-}
-
-
-def settings(**changed):
-    return Settings(**(TINY | changed))
 
 
 @pytest.fixture

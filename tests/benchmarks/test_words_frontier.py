@@ -8,31 +8,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from sigsearch_elasticsearch.tokens import near_tokens_of, tokens_of
+from suite_settings import tiny
 
 from benchmarks import made, word_counts
 from benchmarks.suite import words
 from benchmarks.suite.rows import RowFile, read
-from benchmarks.suite.run import Run, Settings, header
+from benchmarks.suite.run import Run, header
 from benchmarks.suite.words import Way
 from benchmarks.word_counts import DICTIONARY_BYTES, Postings, ask, index_words, rank
 from sigsearch.scheme import DEFAULT_SCHEME, IMAGE_MATCH_SCHEME, Scheme
 
 pytest_plugins = ["sigsearch_elasticsearch.testing.plugin"]
 
-TINY = Settings(
-    mode="quick",
-    pictures=None,
-    pairs=None,
-    seed=0,
-    originals=6,
-    strangers=0,
-    records=(100,),
-    hnsw_records=0,
-    queries=30,
-    words_records=600,
-    elasticsearch=True,
-    version=None,
-)
+TINY = tiny(originals=6, records=(100,), queries=30, words_records=600, elasticsearch=True)
 SCHEMES = {
     "the default": DEFAULT_SCHEME,
     "image-match's": IMAGE_MATCH_SCHEME,
