@@ -20,6 +20,7 @@ from benchmarks.suite.rows import Row
 from benchmarks.suite.run import is_jpeg
 
 PRECISION: Final = 0.9999
+PRECISE: Final = "at 99.99 % precision"
 _FILES: Final = {True: "JPEG files", False: "other files"}
 Cases: TypeAlias = npt.NDArray[np.int64]
 """Numbers of queries."""
@@ -115,6 +116,11 @@ class Copies:
             kinds.setdefault("made pictures" if made else _FILES[is_jpeg(picture)], []).append(row)
         return {kind: Copies(self._evidence, kinds[kind]) for kind in sorted(kinds)}
 
+    @property
+    def photographs(self) -> Copies:
+        """Those of JPEGs if there are others too: on plain drawings no cutoff is precise."""
+        return self.by_kind.get(_FILES[True], self) if len(self.by_kind) > 1 else self
+
     def cases(self, edit: str | None = None) -> Cases:
         """The queries of an edit; None: all."""
         return np.arange(len(self.rows)) if edit is None else self._cases[edit]
@@ -165,12 +171,17 @@ class Copies:
         return metrics.UNKNOWN if math.isnan(cutoff) else self._recall_at(name, cutoff, edit)
 
     def recall_precise(self, name: str, edit: str | None = None) -> Estimate:
-        """The share of copies below the cutoff of 99.99 % precision.
+        """The share of copies below the cutoff of 99.99 % precision; of an edit, of photographs alone.
 
         Over all edits the interval holds that of choosing the cutoff anew for each draw of pictures.
         """
-        fixed = self._recall_at(name, self.precise[name], edit)
-        if edit is not None or not self.rows:
+        if edit is not None:
+            those = self.photographs
+            return (
+                those._recall_at(name, those.precise[name], edit) if edit in those.edits else metrics.UNKNOWN
+            )
+        fixed = self._recall_at(name, self.precise[name], None)
+        if not self.rows:
             return fixed
         own, nearest = self.own[name], self.nearest(name)
 
@@ -240,7 +251,7 @@ class Copies:
 
 MEASURES: Final[dict[str, Callable[[Copies, str, str | None], Estimate]]] = {
     "at the recommended cutoff": Copies.recall_recommended,
-    "at 99.99 % precision": Copies.recall_precise,
+    PRECISE: Copies.recall_precise,
     "before all windows": Copies.recall_first,
 }
 """What recall is told of, for each edit and over all."""

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks import metrics
 from benchmarks.metrics import Estimate
 from benchmarks.results import text
-from benchmarks.results.copies import BY_KIND, MEASURES, OVERALL, Copies
+from benchmarks.results.copies import BY_KIND, MEASURES, OVERALL, PRECISE, Copies
 from benchmarks.results.evidence import Evidence, numbers
 
 NEED: Final = ("descriptor", "copy")
@@ -27,7 +27,8 @@ def describe(evidence: Evidence, copies: Copies) -> str:
         figures = {
             edit: [copies.recall(n, edit, measure=measure) for n in copies.names] for edit in copies.edits
         }
-        parts += [f"### Recall of each edit, {measure}", _by_edit(figures, copies.names)]
+        parts += [f"### Recall of each edit, {measure}", *_of_whom(copies, measure)]
+        parts.append(_by_edit(figures, copies.names))
     return "\n\n".join(parts)
 
 
@@ -38,7 +39,10 @@ def pair_recall(evidence: Evidence, copies: Copies) -> dict[tuple[str, str], dic
     found = {}
     for which, cutoffs in (
         ("recommended cutoff", {name: copies.recommended(name) for name in names}),
-        ("cutoff of 99.99 % precision", {name: copies.precise.get(name, np.nan) for name in names}),
+        (
+            "cutoff of 99.99 % precision",
+            {name: copies.photographs.precise.get(name, np.nan) for name in names},
+        ),
     ):
         for label in dict.fromkeys(row["label"] for row in rows):
             those = [row["distances"] for row in rows if row["label"] == label]
@@ -54,7 +58,8 @@ def pairs(evidence: Evidence, copies: Copies) -> str:
         return why
     parts = [
         f"The share of pairs below each cutoff. One labelled `{DIFFERENT}` that is below is a false match. "
-        "The cutoff of 99.99 % precision is the one chosen above, on the copies that were made."
+        "The cutoff of 99.99 % precision is the one chosen above, on the copies that were made; of JPEG "
+        "files, if there were others too."
     ]
     found = pair_recall(evidence, copies)
     for which in dict.fromkeys(which for which, _ in found):
@@ -148,6 +153,13 @@ def _by_kind(copies: Copies) -> str:
         lines = [[name, *(column[i] for column in columns)] for i, name in enumerate(those.names)]
         parts.append(text.table([f"{kind}: {len(those.rows):,} copies", *(f.head for f in BY_KIND)], lines))
     return "\n\n".join(parts)
+
+
+def _of_whom(copies: Copies, measure: str) -> list[str]:
+    """What is to be said of a measure that is told of some of the copies only."""
+    if measure != PRECISE or copies.photographs is copies:
+        return []
+    return ["Of JPEG files alone, with the cutoffs chosen on their queries."]
 
 
 def _by_edit(figures: dict[str, list[Estimate]], names: Sequence[str]) -> str:

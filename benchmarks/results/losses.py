@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from benchmarks.metrics import UNKNOWN, Estimate
 from benchmarks.results import text
-from benchmarks.results.copies import MEASURES, OVERALL, Copies
+from benchmarks.results.copies import MEASURES, OVERALL, PRECISE, Copies
 from benchmarks.results.descriptors import DIFFERENT, pair_recall
 from benchmarks.results.evidence import Evidence, is_ours
 from benchmarks.results.false_matches import Rates, rates
@@ -71,7 +71,8 @@ def _groups(evidence: Evidence, copies: Copies) -> Iterator[tuple[str, str, list
             (Scale(edit, "%", False), {name: copies.recall(name, edit, measure=measure) for name in names})
             for edit in copies.edits
         ]
-        yield f"recall {measure}", "edits", shares
+        some = measure == PRECISE and copies.photographs is not copies
+        yield f"recall {measure}{', JPEG files' * some}", "edits", shares
     others: list[Told] = [
         (Scale(f"`{label}`, {which}", "%", label == DIFFERENT), values)
         for (which, label), values in pair_recall(evidence, copies).items()
