@@ -53,7 +53,7 @@ def quick(
         elasticsearch=elasticsearch,
         version=version,
     )
-    (out / ROWS).unlink(missing_ok=True)
+    _forget_quick_run(out / ROWS)
     _measure(settings, out)
 
 
@@ -150,6 +150,19 @@ def _measure(settings: Settings, out: Path) -> None:
         for line in absurd:
             print(f"ABSURD: {line}")
         raise SystemExit(1)
+
+
+def _forget_quick_run(rows: Path) -> None:
+    """Delete the rows of a quick run that was here before; those of any other are not ours to delete."""
+    if not rows.exists():
+        return
+    try:
+        mode = read(rows)[0].get("mode")
+    except RowsError as error:
+        raise SystemExit(f"{error}") from error
+    if mode != "quick":
+        raise SystemExit(f"{rows} is of a {mode} run, which may have taken hours: name another folder")
+    rows.unlink()
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from PIL import Image
 from suite_settings import tiny as settings
 
 from benchmarks.edits import EDITS, TURNED
-from benchmarks.suite import sanity
+from benchmarks.suite import command, sanity
 from benchmarks.suite.run import Plan, header, name_of, originals, packaged, source_of
 from sigsearch.testing.pictures import make_picture
 
@@ -76,6 +76,38 @@ def test_the_header_tells_no_path(folder):
 def test_each_purpose_has_random_numbers_of_its_own():
     run = Plan(settings())
     assert run.rng("one").random() == run.rng("one").random() != run.rng("other").random()
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (
+            '{"kind":"run","mode":"full"}\n',
+            "is of a full run, which may have taken hours",
+        ),
+        ("notes\n", "wanted a file of raw rows, found another one"),
+    ],
+)
+def test_a_quick_run_deletes_nothing_but_the_rows_of_one_before(tmp_path, written, told):
+    rows = tmp_path / command.ROWS
+    rows.write_text(written)
+    with pytest.raises(SystemExit, match=told):
+        command.quick(out=tmp_path)
+    assert rows.read_text() == written
+
+
+def test_a_quick_run_begins_anew(tmp_path, monkeypatch):
+    rows = tmp_path / command.ROWS
+    rows.write_text('{"kind":"run","mode":"quick"}\n')
+    monkeypatch.setattr(command, "_measure", lambda settings, out: None)
+    command.quick(out=tmp_path)
+    assert not rows.exists()
+
+
+@pytest.mark.parametrize("text", ["5,10", "100,100", "200,100", "", "a", "100;200"])
+def test_sizes_that_do_not_ascend_are_refused(text):
+    with pytest.raises(SystemExit, match="wanted numbers of records of 100 and more, ascending"):
+        command.full(records=text)
 
 
 # What cannot be. A run of two queries, by hand.
