@@ -22,7 +22,7 @@ from benchmarks.report import Report, machine, progress, take_turns
 from benchmarks.server import PATIENCE, SETTINGS, at_rest, delete_indexes, merge, start_server
 from benchmarks.suite.engines import WARM, Data
 from benchmarks.suite.run import Plan, Settings
-from benchmarks.truth import count_found, near_records, wanted
+from benchmarks.truth import count_found, wanted
 from sigsearch.bounds import EFFORT, LIMIT
 
 if TYPE_CHECKING:
@@ -132,9 +132,7 @@ def begin(settings: Settings, repeats: int, raw: Path | None) -> Iterator[Run]:
 def search(run: Run, data: Data, theirs: ImageMatchIndex, ours: Index) -> None:
     """All queries by both; what image-match found and we did not."""
     run.report.part("search", "one index, merged to one segment; the whole call of each side")
-    near = near_records(data.queries, data.windows)
-    for known, others in zip(near, near_records(data.queries, data.whole, len(data.windows)), strict=True):
-        known.update(others)
+    near = data.near(len(data.windows))
     records = list(theirs.records(data.queries, np.arange(len(data.queries))))
     answers: dict[str, dict[int, list[int]]] = {THEIRS: {}}
 

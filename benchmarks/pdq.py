@@ -22,6 +22,14 @@ def describe(rgb: npt.NDArray[np.uint8]) -> Codes:
     return np.packbits(np.asarray(bits, np.uint8))
 
 
+def describe_turned(rgb: npt.NDArray[np.uint8]) -> Codes:
+    """The codes of one picture in its 8 orientations, ``(8, 32)``."""
+    import pdqhash
+
+    bits, _ = pdqhash.compute_dihedral(np.ascontiguousarray(rgb))
+    return np.packbits(np.asarray(bits, np.uint8), axis=1)
+
+
 def window_codes(count: int, sources: Sequence[Source], seed: int) -> Codes:
     """The codes of random windows in 16 orientations, of the same pictures as `made.make_signatures` cuts."""
     windows = windows_of_each(count // 16, sources)
@@ -38,11 +46,9 @@ def window_codes(count: int, sources: Sequence[Source], seed: int) -> Codes:
 
 
 def _all_orientations(windows: Windows) -> Codes:
-    import pdqhash
-
     codes = [np.empty((0, 32), np.uint8)]
     for window in windows:
-        turned = np.packbits(np.asarray(pdqhash.compute_dihedral(window)[0], np.uint8), axis=1)
+        turned = describe_turned(window)
         # Of a negative all coefficients have the other sign.
         codes += [turned, ~turned]
     return np.concatenate(codes)

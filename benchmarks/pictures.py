@@ -43,7 +43,12 @@ def find_jpegs(folder: Path) -> list[Path]:
     """The files of a folder that end as JPEGs do."""
     from sigsearch.sources import find_pictures
 
-    return [Path(path) for path in find_pictures(folder) if path.lower().endswith((".jpg", ".jpeg"))]
+    return [Path(path) for path in find_pictures(folder) if is_jpeg(path)]
+
+
+def is_jpeg(name: str) -> bool:
+    """Whether a file's name ends as that of a JPEG."""
+    return name.lower().endswith((".jpg", ".jpeg"))
 
 
 def spread(found: Sequence[T], most: int) -> Sequence[T]:

@@ -6,12 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import numpy as np
-
-import sigsearch
 from benchmarks.made import Signatures
 from benchmarks.report import progress
 from sigsearch.bounds import CUTOFF, LIMIT
+from sigsearch.calibration import pairs_below
 
 _CHUNK: Final = 4096
 
@@ -21,21 +19,12 @@ Near = Mapping[int, float]
 
 def near_records(queries: Signatures, stored: Signatures, first: int = 0) -> list[dict[int, float]]:
     """The records below the cutoff for each query, by comparing with all; numbers from `first` on."""
-    wide = queries.astype(np.float32)
-    own = np.einsum("ij,ij->i", wide, wide)[:, np.newaxis]
     near: list[dict[int, float]] = [{} for _ in queries]
     for start in range(0, len(stored), _CHUNK):
-        part = stored[start : start + _CHUNK]
-        rows = part.astype(np.float32)
-        squares = np.einsum("ij,ij->i", rows, rows)
-        # Whole numbers far below 2**24 are exact; the norms are not, so those a little above come along.
-        between = own + squares - 2 * (wide @ rows.T)
-        likely = between < ((CUTOFF + 1e-4) * (np.sqrt(own) + np.sqrt(squares))) ** 2
-        for query in np.flatnonzero(likely.any(axis=1)).tolist():
-            numbers = np.flatnonzero(likely[query])
-            apart = sigsearch.distances(queries[query], part[numbers])
-            below = zip((numbers + start + first).tolist(), apart.tolist(), strict=True)
-            near[query].update((number, distance) for number, distance in below if distance < CUTOFF)
+        asked, places, apart = pairs_below(queries, stored[start : start + _CHUNK], CUTOFF)
+        numbers = (places + start + first).tolist()
+        for query, number, distance in zip(asked.tolist(), numbers, apart.tolist(), strict=True):
+            near[query][number] = distance
         progress(f"compared with {start:,} of {len(stored):,} records")
     progress("")
     return near

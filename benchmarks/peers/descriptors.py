@@ -138,11 +138,9 @@ class TurnedPdq(Pdq):
     name = "PDQ, 8 orientations"
 
     def ask(self, rgb: Pixels) -> Codes:
-        import pdqhash
+        from benchmarks import pdq
 
-        return np.packbits(
-            np.asarray(pdqhash.compute_dihedral(np.ascontiguousarray(rgb))[0], np.uint8), axis=1
-        )
+        return pdq.describe_turned(rgb)
 
 
 class EfficientNet(Descriptor):

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from benchmarks import metrics
 from benchmarks.edits import TURNED
 from benchmarks.metrics import Estimate, Numbers
+from benchmarks.pictures import is_jpeg
 from benchmarks.results.evidence import Evidence, is_ours, numbers
 from benchmarks.results.figures import Figure
 from benchmarks.results.text import exact
 from benchmarks.suite.rows import Row
-from benchmarks.suite.run import is_jpeg
 
 PRECISION: Final = 0.9999
 PRECISE: Final = "at 99.99 % precision"

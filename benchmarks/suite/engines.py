@@ -162,6 +162,12 @@ class Data:
     def _window_codes(self) -> pdq.Codes:
         return pdq.window_codes(len(self.windows), self.sources, self._seed)
 
+    def near(self, size: int) -> list[dict[int, float]]:
+        """For each query the records below the cutoff among so many windows and all whole pictures."""
+        windows = near_records(self.queries, self.windows[:size])
+        whole = near_records(self.queries, self.whole, len(self.windows))
+        return [one | other for one, other in zip(windows, whole, strict=True)]
+
     def signatures_of(self, numbers: Numbers) -> made.Signatures:
         """Of records."""
         is_window = numbers < len(self.windows)
@@ -227,9 +233,7 @@ def _load(engines: Iterable[Engine], data: Data, before: int, size: int, keep: K
 
 def _grow(data: Data, engines: Sequence[Engine], before: int, size: int, keep: Keep, *, merged: bool) -> None:
     """One size: load, sizes, merge, searches, throughput, first searches."""
-    near = near_records(data.queries, data.windows[:size])
-    for found, others in zip(near, near_records(data.queries, data.whole, len(data.windows)), strict=True):
-        found.update(others)
+    near = data.near(size)
     for number, ((picture, edit, own), found) in enumerate(zip(data.copies, near, strict=True)):
         apart = sigsearch.distance(data.queries[number], data.signatures_of(np.array([own]))[0])
         keep(

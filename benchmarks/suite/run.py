@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.edits import EDITS, TURNED, Source
-from benchmarks.pictures import SHIPPED
+from benchmarks.pictures import SHIPPED, is_jpeg
 from benchmarks.report import machine
 from benchmarks.suite.rows import Row, RowFile
 from sigsearch.sources import find_pictures
@@ -151,11 +151,6 @@ def originals(settings: Settings) -> list[Source]:
     real = packaged()
     rng.shuffle(real)
     return [*real, *range(MADE, MADE + settings.originals)][: settings.originals]
-
-
-def is_jpeg(name: str) -> bool:
-    """Whether a picture's name says that it is one."""
-    return name.lower().endswith((".jpg", ".jpeg"))
 
 
 def packaged() -> list[Source]:
