@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ import sigsearch
 from benchmarks import metrics
 from benchmarks.image_match_index import ImageMatchIndex, number_of
 from benchmarks.report import Report, machine, progress, take_turns
-from benchmarks.server import PATIENCE, SETTINGS, at_rest, delete_indexes, merge, start_server
+from benchmarks.server import PATIENCE, SETTINGS, at_rest, merge, own_indexes, start_server
 from benchmarks.suite.engines import WARM, Data
 from benchmarks.suite.run import Plan, Settings
 from benchmarks.truth import count_found, wanted
@@ -122,8 +121,7 @@ def begin(settings: Settings, repeats: int, raw: Path | None) -> Iterator[Run]:
         report = stack.enter_context(closing(Report(raw)))
         server = stack.enter_context(start_server(settings.version))
         client = stack.enter_context(server.client(request_timeout=PATIENCE))
-        prefix = f"sigsearch-benchmark-{secrets.token_hex(4)}"
-        stack.callback(delete_indexes, client, prefix)
+        prefix = stack.enter_context(own_indexes(client))
         given = {"records": settings.records[0], "queries": settings.queries, "seed": settings.seed}
         report.facts(machine() | {"elasticsearch": server.version} | given)
         yield Run(report, server, client, prefix, repeats, np.random.default_rng(settings.seed))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections import deque
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -83,6 +85,16 @@ def _is_history_over(client: Elasticsearch, index: str) -> bool:
         for shard in shards
         for lease in shard["retention_leases"]["leases"]
     )
+
+
+@contextmanager
+def own_indexes(client: Elasticsearch) -> Iterator[str]:
+    """How the names of indexes begin that nobody else has; they are deleted at the end."""
+    prefix = f"sigsearch-benchmark-{secrets.token_hex(4)}"
+    try:
+        yield prefix
+    finally:
+        delete_indexes(client, prefix)
 
 
 def delete_indexes(client: Elasticsearch, prefix: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 import time
 import warnings
@@ -32,7 +31,7 @@ from benchmarks.peers.engines import (
     OursOnServer,
 )
 from benchmarks.report import take_turns
-from benchmarks.server import delete_indexes
+from benchmarks.server import own_indexes
 from benchmarks.suite.rows import Keep
 from benchmarks.suite.run import Plan, Run
 from benchmarks.truth import count_found, near_records
@@ -196,9 +195,7 @@ def _start_engines(
         index.add_many([sigsearch.Item(signature=data.windows[0], id="one")])
     engines: list[Engine] = [Embedded(folder), FaissSignatures(folder, data.signatures_of), faiss_pdq]
     if server is not None:
-        prefix = f"sigsearch-benchmark-{secrets.token_hex(4)}"
-        client = stack.enter_context(server.client())
-        stack.callback(delete_indexes, client, prefix)
+        prefix = stack.enter_context(own_indexes(stack.enter_context(server.client())))
         theirs = ImageMatchOnServer(server, f"{prefix}-image-match")
         sample = data.windows[run.rng("words").permutation(len(data.windows))[:CHECKED]]
         theirs.theirs.check_words(sample)

@@ -6,7 +6,6 @@ an original is found if it is among the first of these.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ from sigsearch_elasticsearch.tokens import near_tokens_of, tokens_of
 import sigsearch
 from benchmarks import made
 from benchmarks.edits import make_copies
-from benchmarks.server import PATIENCE, delete_indexes
+from benchmarks.server import PATIENCE, own_indexes
 from benchmarks.suite.rows import Keep
 from benchmarks.suite.run import Plan, Run
 from sigsearch.bounds import CUTOFF
@@ -226,12 +225,11 @@ def _on_server(
     keep: Keep,
 ) -> None:
     """Load an index of each scheme, and ask all of them in all ways, in turns."""
-    prefix = f"sigsearch-benchmark-{secrets.token_hex(4)}"
     copies, own = data.copies[:SERVED_QUERIES], data.own[:SERVED_QUERIES]
     sizes: list[float] = []
     with ExitStack() as stack:
         client = stack.enter_context(server.client(request_timeout=PATIENCE))
-        stack.callback(delete_indexes, client, prefix)
+        prefix = stack.enter_context(own_indexes(client))
         names = [f"{prefix}-{number}" for number in range(len(schemes))]
         for name, scheme in zip(names, schemes, strict=True):
             run.note(f"words: loading {_name(scheme)} into Elasticsearch")

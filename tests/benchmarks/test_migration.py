@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import migration
+from benchmarks import migration, server
 
 pytest_plugins = ["sigsearch_elasticsearch.testing.plugin"]
 
@@ -16,9 +16,9 @@ def test_image_matchs_own_index_is_searched_by_both_and_migrated(
     monkeypatch.setenv("SIGSEARCH_TEST_ES_URL", elasticsearch_server.full_url)
     raw = tmp_path / "raw.jsonl"
     prefixes = []
-    delete = migration.delete_indexes
+    delete = server.delete_indexes
     monkeypatch.setattr(
-        migration,
+        server,
         "delete_indexes",
         lambda client, prefix: (prefixes.append(prefix), delete(client, prefix)),
     )

@@ -10,7 +10,7 @@ import pytest
 from sigsearch_elasticsearch.tokens import near_tokens_of, tokens_of
 from suite_settings import tiny
 
-from benchmarks import made, word_counts
+from benchmarks import made, server, word_counts
 from benchmarks.suite import words
 from benchmarks.suite.rows import RowFile, read
 from benchmarks.suite.run import Run, header
@@ -201,7 +201,7 @@ def test_a_run_that_is_stopped_leaves_no_index(
             assert len(client.indices.get(index=f"*{elasticsearch_index_name}*")) == words.QUICK_SERVED
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(words, "secrets", SimpleNamespace(token_hex=lambda _: elasticsearch_index_name))
+    monkeypatch.setattr(server, "secrets", SimpleNamespace(token_hex=lambda _: elasticsearch_index_name))
     monkeypatch.setattr(words, "_in_turns", stop)
     with pytest.raises(KeyboardInterrupt):
         measured(tmp_path / "rows.jsonl", elasticsearch_server)
