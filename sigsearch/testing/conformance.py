@@ -851,18 +851,32 @@ class BackendConformance:
         assert sorted(map(int, seen)) == list(range(0, 1500, 3))
 
     def test_compacting_while_others_add_and_delete_loses_nothing(self, backend: Backend) -> None:
+        compacted = threading.Event()
+        steps = dict.fromkeys((1, 2, 3), 0)
+
         def work(number: int) -> None:
-            for step in range(5):
-                if number == 0:
-                    backend.compact()
-                else:
-                    first = 100 * number + 5 * step
-                    backend.add(make_records(5, first=first), replace=False)
-                    assert backend.delete([f"record-{first}"]) == 1
+            if number == 0:
+                try:
+                    for _ in range(5):
+                        backend.compact()
+                finally:
+                    compacted.set()
+                return
+            # Until the last compaction is over, so that each of them has writers beside it.
+            while steps[number] < 5 or not compacted.wait(0.001):
+                first = 100_000 * number + 5 * steps[number]
+                backend.add(make_records(5, first=first), replace=False)
+                assert backend.delete([f"record-{first}"]) == 1
+                steps[number] += 1
 
         _in_threads(work, 4)
         backend.refresh()
-        expected = {f"record-{100 * number + i}" for number in (1, 2, 3) for i in range(25) if i % 5}
+        expected = {
+            f"record-{100_000 * number + i}"
+            for number, count in steps.items()
+            for i in range(5 * count)
+            if i % 5
+        }
         assert {record.id for record in backend.scan()} == expected
         assert list(backend.check()) == []
 
