@@ -136,9 +136,10 @@ def _measure(settings: Settings, out: Path) -> None:
     try:
         descriptors.measure(run)
         false_matches.measure(run)
-        with start_server(run) as server:
-            words.measure(run, server)
-            engines.measure(run, server)
+        if not (words.is_done(run) and engines.is_done(run)):
+            with start_server(run) as server:
+                words.measure(run, server)
+                engines.measure(run, server)
     except KeyboardInterrupt:
         run.note(f"stopped; the same command goes on with what is in {out / ROWS}")
         raise SystemExit(130) from None

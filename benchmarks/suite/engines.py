@@ -58,7 +58,7 @@ def measure(run: Run, server: ElasticsearchServer | None) -> None:
     Units are the sizes: a run that goes on loads what was there, unmeasured, and goes on with the next size.
     """
     sizes = run.settings.records
-    missing = [size for size in sizes if _unit(size) not in run.rows.done]
+    missing = _missing(run)
     if not missing:
         return
     run.note(f"engines: making {max(sizes):,} distractors and {run.settings.queries:,} copies")
@@ -81,6 +81,15 @@ def measure(run: Run, server: ElasticsearchServer | None) -> None:
                     if size == max(sizes):
                         _turned(data, fitting, size, keep)
             loaded = size
+
+
+def is_done(run: Run) -> bool:
+    """Whether all sizes are measured already."""
+    return not _missing(run)
+
+
+def _missing(run: Run) -> list[int]:
+    return [size for size in run.settings.records if _unit(size) not in run.rows.done]
 
 
 def _unit(size: int) -> str:

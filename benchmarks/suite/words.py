@@ -161,10 +161,10 @@ def measure(run: Run, server: ElasticsearchServer | None) -> None:
         run.note(f"words: making {run.settings.words_records:,} records")
         return Data(run)
 
-    for scheme in QUICK if quick else dict.fromkeys([*DIALLED, *GRID]):
-        if (unit := f"words/{_name(scheme)}") not in run.rows.done:
+    for scheme in _schemes(run):
+        if _unit(scheme) not in run.rows.done:
             run.note(f"words: trying {_name(scheme)}")
-            with run.rows.unit(unit) as keep:
+            with run.rows.unit(_unit(scheme)) as keep:
                 _offline(data(), scheme, DIALS if scheme in DIALLED else [PLAIN], keep)
     if SERVER_UNIT not in run.rows.done:
         with run.rows.unit(SERVER_UNIT) as keep:
@@ -173,6 +173,20 @@ def measure(run: Run, server: ElasticsearchServer | None) -> None:
             else:
                 schemes, ways = (QUICK[:QUICK_SERVED], QUICK_WAYS) if quick else (SERVED, SERVED_WAYS)
                 _on_server(run, server, data(), schemes, ways, keep)
+
+
+def is_done(run: Run) -> bool:
+    """Whether all of it is measured already."""
+    return {SERVER_UNIT, *map(_unit, _schemes(run))} <= run.rows.done.keys()
+
+
+def _schemes(run: Run) -> list[Scheme]:
+    """Those that are tried offline."""
+    return QUICK if run.settings.mode == "quick" else list(dict.fromkeys([*DIALLED, *GRID]))
+
+
+def _unit(scheme: Scheme) -> str:
+    return f"words/{_name(scheme)}"
 
 
 def _name(scheme: Scheme) -> str:
@@ -259,7 +273,8 @@ def _in_turns(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Ask all queries in all ways, in turns: whether originals were found, and milliseconds.
 
-    No two ask the same query one after the other, which would warm memory for the second.
+    No two ask the same query one after the other, which would warm memory for the second, and each round has
+    an order of its own, so that none always comes after the one that empties caches.
 
     Returns
     -------
@@ -268,9 +283,11 @@ def _in_turns(
     count = len(own)
     found = np.zeros((len(tries), count), np.int64)
     ms = np.zeros((len(tries), count))
+    rng = np.random.default_rng(0)
     # What the first rounds write, which warm up, the others write over.
     for number in (*range(min(count, WARM)), *range(count)):
-        for place, tried in enumerate(tries):
+        for place in rng.permutation(len(tries)).tolist():
+            tried = tries[place]
             query = (number + place * count // len(tries)) % count
             body = candidates_body(tried.terms[query], where=None, size=tried.candidates)
             if tried.weighting == "idf":

@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 from suite_settings import tiny as settings
 
+from benchmarks import results
 from benchmarks.edits import EDITS, TURNED
-from benchmarks.suite import command, sanity
-from benchmarks.suite.run import Plan, header, name_of, originals, packaged, source_of
+from benchmarks.suite import command, descriptors, engines, false_matches, sanity, server, words
+from benchmarks.suite.rows import RowFile
+from benchmarks.suite.run import Plan, Run, header, name_of, originals, packaged, source_of
 from sigsearch.testing.pictures import make_picture
 
 
@@ -159,3 +161,25 @@ def test_a_run_as_it_should_be_is_not_absurd():
 def test_what_cannot_be_is_told(rows, told):
     [line] = sanity.absurdities(rows)
     assert re.search(told, line)
+
+
+def test_a_run_that_is_measured_already_starts_no_server(tmp_path, monkeypatch):
+    wanted = settings(elasticsearch=True)
+    rows = RowFile(tmp_path / command.ROWS, header(wanted))
+    shapes = [
+        f"words/{scheme.word_shape} {scheme.word_count} x {scheme.word_length}" for scheme in words.QUICK
+    ]
+    units = [*shapes, words.SERVER_UNIT, *(f"engines/{size}" for size in wanted.records)]
+    for done, unit in enumerate(units):
+        run = Run(wanted, rows)
+        assert words.is_done(run) == (done > len(shapes))
+        assert not engines.is_done(run)
+        with rows.unit(unit):
+            pass
+    for stage in (descriptors, false_matches):
+        monkeypatch.setattr(stage, "measure", lambda run: None)
+    monkeypatch.setattr(server, "start_server", lambda run: 1 / 0)
+    monkeypatch.setattr(results, "report", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as raised:
+        command._measure(wanted, tmp_path)
+    assert "results.report(" in str(raised.traceback[-2].statement)
