@@ -33,11 +33,15 @@ if TYPE_CHECKING:
     from sigsearch_elasticsearch.testing import ElasticsearchServer
 
 Numbers = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.uint8]
+"""Of bits, packed: ``(n, bytes)``."""
 Answer = Callable[[int], list[int]]
 """Gives the numbers of the matches of a query, which is named by its number."""
 
 PDQ_MOST: Final = 31
 """The Hamming distance at which PDQ's makers take two pictures for one, and below."""
+_CHUNK: Final = 2**16
+"""Records that faiss gets at once."""
 NEIGHBOURS: Final = 200
 """Looked at by Elasticsearch's search for vectors (num_candidates)."""
 
@@ -237,83 +241,30 @@ class DenseVectors(OnServer):
         return {self.name: answer}
 
 
-class FaissSignatures(Engine):
-    """faiss's exact binary index over all that a signature says, one thread.
+class FaissFlat(Engine):
+    """One of faiss's exact binary indexes, in memory, on one thread."""
 
-    The Hamming distance of its 2,592 bits is the sum of absolute differences; of the nearest, the distances
-    are computed.
-    """
-
-    name = "faiss binary flat, signatures"
-
-    def __init__(self, folder: Path, signatures_of: Callable[[Numbers], Signatures]) -> None:
+    def __init__(self, file: Path, bits: int) -> None:
         faiss.omp_set_num_threads(1)
-        self._file = folder / "signatures.faiss"
-        self._codes = faiss.IndexBinaryFlat(4 * DEFAULT_SCHEME.signature_length)
-        self._signatures_of = signatures_of
+        self._file = file
+        self._index = faiss.IndexBinaryFlat(bits)
         self._numbers = np.empty(0, np.int64)
+
+    @abstractmethod
+    def _encode(self, signatures: Signatures, numbers: Numbers) -> Codes:
+        """The codes of records."""
+
+    @abstractmethod
+    def _first(self, query: Signatures) -> Codes:
+        """The code of the query of `first_search`, shape (1, bytes)."""
 
     def load(self, signatures: Signatures, numbers: Numbers, *, named: bool = False) -> None:
         if named and numbers[0] in self._numbers:
             return
-        for start in range(0, len(signatures), 2**16):
-            self._codes.add(encode_bits(signatures[start : start + 2**16]))
+        for start in range(0, len(numbers), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            self._index.add(self._encode(signatures[part], numbers[part]))
         self._numbers = np.concatenate([self._numbers, numbers])
-
-    def ways(self, queries: Signatures) -> Mapping[str, Answer]:
-        def answer(number: int) -> list[int]:
-            query = queries[number]
-            _, places = self._codes.search(encode_bits(query[np.newaxis]), LIMIT)
-            numbers = self._numbers[places[0][places[0] >= 0]]
-            return _below(query, self._signatures_of(numbers), numbers.tolist())
-
-        return {self.name: answer}
-
-    def disk_bytes(self) -> None:
-        return None
-
-    def memory_bytes(self) -> int:
-        """Of the codes and of the signatures that the nearest are compared by."""
-        return int(self._codes.ntotal * (self._codes.code_size + DEFAULT_SCHEME.signature_length))
-
-    def first_search(self, query: Signatures) -> float:
-        if not self._file.exists():
-            faiss.write_index_binary(self._codes, str(self._file))
-        start = time.perf_counter()
-        faiss.read_index_binary(str(self._file)).search(encode_bits(query[np.newaxis]), LIMIT)
-        return time.perf_counter() - start
-
-
-class FaissPdq(Engine):
-    """faiss's exact binary index over PDQ: codes of 256 bits, one thread.
-
-    The records are codes of as many windows of the same pictures, in the same orientations.
-    """
-
-    name = "faiss binary flat, PDQ"
-
-    def __init__(self, folder: Path, codes_of: Callable[[Numbers], npt.NDArray[np.uint8]]) -> None:
-        faiss.omp_set_num_threads(1)
-        self._file = folder / "pdq.faiss"
-        self._index = faiss.IndexBinaryFlat(256)
-        self._codes_of = codes_of
-        self._numbers = np.empty(0, np.int64)
-        self.queries = np.empty((0, 32), np.uint8)
-        """The codes of the queries: they are of pictures, not of signatures."""
-
-    def load(self, signatures: Signatures, numbers: Numbers, *, named: bool = False) -> None:
-        if not (named and numbers[0] in self._numbers):
-            self._index.add(self._codes_of(numbers))
-            self._numbers = np.concatenate([self._numbers, numbers])
-
-    def ways(self, queries: Signatures) -> Mapping[str, Answer]:
-        def answer(number: int) -> list[int]:
-            apart, places = self._index.search(self.queries[number : number + 1], LIMIT)
-            found = places[0][(places[0] >= 0) & (apart[0] <= PDQ_MOST)]
-            numbers: list[int] = self._numbers[found].tolist()
-            return numbers
-
-        return {self.name: answer}
 
     def disk_bytes(self) -> None:
         return None
@@ -325,8 +276,71 @@ class FaissPdq(Engine):
         if not self._file.exists():
             faiss.write_index_binary(self._index, str(self._file))
         start = time.perf_counter()
-        faiss.read_index_binary(str(self._file)).search(self.queries[:1], LIMIT)
+        faiss.read_index_binary(str(self._file)).search(self._first(query), LIMIT)
         return time.perf_counter() - start
+
+
+class FaissSignatures(FaissFlat):
+    """faiss's exact binary index over all that a signature says.
+
+    The Hamming distance of its 2,592 bits is the sum of absolute differences; of the nearest, the distances
+    are computed.
+    """
+
+    name = "faiss binary flat, signatures"
+
+    def __init__(self, folder: Path, signatures_of: Callable[[Numbers], Signatures]) -> None:
+        super().__init__(folder / "signatures.faiss", 4 * DEFAULT_SCHEME.signature_length)
+        self._signatures_of = signatures_of
+
+    def _encode(self, signatures: Signatures, numbers: Numbers) -> Codes:
+        return encode_bits(signatures)
+
+    def _first(self, query: Signatures) -> Codes:
+        return encode_bits(query[np.newaxis])
+
+    def ways(self, queries: Signatures) -> Mapping[str, Answer]:
+        def answer(number: int) -> list[int]:
+            query = queries[number]
+            _, places = self._index.search(encode_bits(query[np.newaxis]), LIMIT)
+            numbers = self._numbers[places[0][places[0] >= 0]]
+            return _below(query, self._signatures_of(numbers), numbers.tolist())
+
+        return {self.name: answer}
+
+    def memory_bytes(self) -> int:
+        """Of the codes and of the signatures that the nearest are compared by."""
+        return super().memory_bytes() + int(self._index.ntotal * DEFAULT_SCHEME.signature_length)
+
+
+class FaissPdq(FaissFlat):
+    """faiss's exact binary index over PDQ: codes of 256 bits.
+
+    The records are codes of as many windows of the same pictures, in the same orientations.
+    """
+
+    name = "faiss binary flat, PDQ"
+
+    def __init__(self, folder: Path, codes_of: Callable[[Numbers], Codes]) -> None:
+        super().__init__(folder / "pdq.faiss", 256)
+        self._codes_of = codes_of
+        self.queries: Codes = np.empty((0, 32), np.uint8)
+        """The codes of the queries: they are of pictures, not of signatures."""
+
+    def _encode(self, signatures: Signatures, numbers: Numbers) -> Codes:
+        return self._codes_of(numbers)
+
+    def _first(self, query: Signatures) -> Codes:
+        return self.queries[:1]
+
+    def ways(self, queries: Signatures) -> Mapping[str, Answer]:
+        def answer(number: int) -> list[int]:
+            apart, places = self._index.search(self.queries[number : number + 1], LIMIT)
+            found = places[0][(places[0] >= 0) & (apart[0] <= PDQ_MOST)]
+            numbers: list[int] = self._numbers[found].tolist()
+            return numbers
+
+        return {self.name: answer}
 
 
 def sign_bits(signatures: Signatures) -> npt.NDArray[np.uint8]:
