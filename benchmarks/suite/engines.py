@@ -172,7 +172,16 @@ class Data:
 
     def near(self, size: int) -> list[dict[int, float]]:
         """For each query the records below the cutoff among so many windows and all whole pictures."""
-        windows = near_records(self.queries, self.windows[:size])
+        left_out = range(size, len(self.windows))
+        return [
+            {number: apart for number, apart in found.items() if number not in left_out}
+            for found in self._near
+        ]
+
+    @cached_property
+    def _near(self) -> list[dict[int, float]]:
+        """The same among all records."""
+        windows = near_records(self.queries, self.windows)
         whole = near_records(self.queries, self.whole, len(self.windows))
         return [one | other for one, other in zip(windows, whole, strict=True)]
 
