@@ -12,10 +12,9 @@ from benchmarks.metrics import Estimate
 from benchmarks.results import text
 from benchmarks.results.copies import BY_KIND, MEASURES, OVERALL, PRECISE, Copies
 from benchmarks.results.evidence import Evidence, numbers
+from benchmarks.same_pictures import DIFFERENT
 
 NEED: Final = ("descriptor", "copy")
-DIFFERENT: Final = "different"
-"""The label of pairs that are to be above a cutoff."""
 
 
 def describe(evidence: Evidence, copies: Copies) -> str:
@@ -132,14 +131,13 @@ def _cutoffs(copies: Copies) -> str:
 
 def _overall(copies: Copies) -> str:
     columns = [figure.column([copies.overall(figure, name) for name in copies.names]) for figure in OVERALL]
-    lines = [[name, *(column[i] for column in columns)] for i, name in enumerate(copies.names)]
     return (
         "### Over all edits\n\nBold: the best of a column. In brackets: 95 % intervals, the wider of "
         "Wilson's and of the bootstrap over pictures, as the copies of one picture hang together; for "
         "99.99 % precision the cutoff is chosen anew in each draw. Upright edits: without those that turn, "
         "mirror or invert. Micro-average precision: all queries' answers, each copy's original and its "
         "nearest windows, in one list by distance.\n\n"
-        + text.table(["descriptor", *(figure.head for figure in OVERALL)], lines)
+        + text.columns(["descriptor", *(figure.head for figure in OVERALL)], [copies.names, *columns])
     )
 
 
@@ -150,8 +148,8 @@ def _by_kind(copies: Copies) -> str:
     ]
     for kind, those in copies.by_kind.items():
         columns = [f.column([those.overall(f, name) for name in those.names]) for f in BY_KIND]
-        lines = [[name, *(column[i] for column in columns)] for i, name in enumerate(those.names)]
-        parts.append(text.table([f"{kind}: {len(those.rows):,} copies", *(f.head for f in BY_KIND)], lines))
+        heads = [f"{kind}: {len(those.rows):,} copies", *(f.head for f in BY_KIND)]
+        parts.append(text.columns(heads, [those.names, *columns]))
     return "\n\n".join(parts)
 
 

@@ -64,8 +64,7 @@ def _paid(engines: Sequence[Searched]) -> str:
 
 
 def _table(engines: Sequence[Searched], heads: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
-    lines = [[each.name, *(column[i] for column in columns)] for i, each in enumerate(engines)]
-    return text.table(["engine", *heads], lines)
+    return text.columns(["engine", *heads], [[each.name for each in engines], *columns])
 
 
 def _base(engines: Sequence[Searched]) -> Searched | None:

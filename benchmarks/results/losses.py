@@ -9,11 +9,12 @@ from typing import TypeAlias
 from benchmarks.metrics import UNKNOWN, Estimate
 from benchmarks.results import text
 from benchmarks.results.copies import MEASURES, OVERALL, PRECISE, Copies
-from benchmarks.results.descriptors import DIFFERENT, pair_recall
+from benchmarks.results.descriptors import pair_recall
 from benchmarks.results.evidence import Evidence, is_ours
 from benchmarks.results.false_matches import Rates, rates
 from benchmarks.results.figures import Figure, Scale, apart
 from benchmarks.results.searches import COSTS, FIGURES, Searches
+from benchmarks.same_pictures import DIFFERENT
 
 Told: TypeAlias = tuple[Scale, dict[str, Estimate]]
 """A figure, by descriptor."""

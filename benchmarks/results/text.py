@@ -15,12 +15,17 @@ _FIGURE: Final = re.compile(r"\**(-?\d|-$|∞)")
 """How the cell of a figure begins."""
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; columns of figures stand right, of text left."""
     rows = list(rows)
-    sides = ["---:" if all(_FIGURE.match(row[i]) for row in rows) else "---" for i in range(len(columns))]
-    lines = [columns, sides, *rows]
+    sides = ["---:" if all(_FIGURE.match(row[i]) for row in rows) else "---" for i in range(len(heads))]
+    lines = [heads, sides, *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def columns(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """The same, of cells by column."""
+    return table(heads, list(zip(*cells, strict=True)))
 
 
 def code(name: str) -> str:
