@@ -18,12 +18,10 @@ from benchmarks import made
 from benchmarks.edits import Source, edited, load
 from benchmarks.peers.descriptors import Codes, Descriptor, Pixels, descriptors
 from benchmarks.report import cores
-from benchmarks.same_pictures import labelled_pairs, read_pairs, same_pictures
 from benchmarks.suite.realism import keep_realism
 from benchmarks.suite.rows import Keep
 from benchmarks.suite.run import MADE, Run
 from sigsearch.batches import batched
-from sigsearch.sources import find_pictures
 
 GROUP: Final = 20
 """Originals of a unit."""
@@ -81,19 +79,14 @@ def _measure(
     workers: Executor | None,
 ) -> None:
     run.note(f"descriptors: {', '.join(there)}")
-    pairs = read_pairs(run.settings.pairs) if run.settings.pairs else []
-    folder = run.settings.pictures or Path()
-    every = [Path(path) for path in find_pictures(folder)] if run.settings.pictures else []
-    originals = run.originals
-    same = same_pictures(originals, every, list(labelled_pairs(pairs, folder)))
-    records, first = _describe_records(run, same, every, workers)
+    records, first = _describe_records(run, workers)
     if "descriptors/records" not in run.rows.done:
         with run.rows.unit("descriptors/records") as keep:
             _keep_descriptors(there, absent, keep)
-            _keep_records(run, records, first, same, keep)
-            _keep_look_alikes(run, there, records, same, keep)
-            keep_realism(run, every, keep)
-    usable = [source for source in originals if source in first]
+            _keep_records(run, records, first, keep)
+            _keep_look_alikes(run, there, records, keep)
+            keep_realism(run, keep)
+    usable = [source for source in run.originals if source in first]
     for unit, group in zip(groups, batched(usable, GROUP), strict=False):
         if unit in run.rows.done:
             continue
@@ -102,14 +95,14 @@ def _measure(
             task = partial(_describe_copies, run.edits, run.settings.seed)
             for source, described in zip(group, _map(workers, task, group), strict=True):
                 asked = described.asked if described else {}
-                _keep_copies(run, there, source, asked, records, same, keep)
+                _keep_copies(run, there, source, asked, records, keep)
     for unit in groups[-(-len(usable) // GROUP) :]:
         if unit not in run.rows.done:
             with run.rows.unit(unit):  # there are fewer pictures than were asked for
                 pass
     if "descriptors/pairs" not in run.rows.done:
         with run.rows.unit("descriptors/pairs") as keep:
-            _keep_pairs(there, pairs, folder, workers, keep)
+            _keep_pairs(run, there, workers, keep)
 
 
 # Describing
@@ -155,9 +148,7 @@ def _map(workers: Executor | None, task: Any, sources: Sequence[Source]) -> Iter
     return workers.map(task, sources, chunksize=1) if workers else map(task, sources)
 
 
-def _describe_records(
-    run: Run, same: Mapping[Source, Mapping[Source, str]], every: Sequence[Path], workers: Executor | None
-) -> tuple[Records, dict[Source, Described]]:
+def _describe_records(run: Run, workers: Executor | None) -> tuple[Records, dict[Source, Described]]:
     """The records, and what is known of the originals that can be read.
 
     Half of the strangers are whole pictures, if there are so many, the others windows of pictures that are
@@ -169,11 +160,11 @@ def _describe_records(
     first: dict[Source, Described] = {source: each for source, each in found.items() if each}
     if not first:
         raise SystemExit("none of the pictures can be read")
-    taken = set(originals) | {other for others in same.values() for other in others}
     half = run.settings.strangers // 2
-    candidates: list[Source] = [path for path in every if path not in found]
-    run.rng("whole strangers").shuffle(candidates)
-    if not every:
+    if run.settings.pictures:
+        candidates = [source for source in run.pictures if source not in found]
+        run.rng("whole strangers").shuffle(candidates)
+    else:
         candidates = [*range(2 * MADE, 2 * MADE + half)]
     run.note(f"descriptors: {half:,} whole pictures and {run.settings.strangers - half:,} windows")
     whole = {
@@ -181,8 +172,7 @@ def _describe_records(
         for source, described in zip(candidates[:half], _map(workers, task, candidates[:half]), strict=True)
         if described
     }
-    free = [source for source in made.sources(run.settings.pictures)[0] if source not in taken]
-    cut_from = free or made.sources(run.settings.pictures)[0]
+    cut_from = run.window_sources or made.sources(run.settings.pictures)[0]
     count = run.settings.strangers - len(whole)
     windows: list[dict[str, Codes]] = []
     each = made.windows_of_each(count, cut_from)
@@ -218,7 +208,6 @@ def _keep_records(
     run: Run,
     records: Records,
     first: Mapping[Source, Described],
-    same: Mapping[Source, Mapping[Source, str]],
     keep: Keep,
 ) -> None:
     unread = len(run.originals) - len(first)
@@ -236,7 +225,7 @@ def _keep_records(
         )
     there = set(records.sources)
     told = set()
-    for a, others in same.items():
+    for a, others in run.same.items():
         for b, why in others.items():
             if a in first and b in there and frozenset((a, b)) not in told:
                 told.add(frozenset((a, b)))
@@ -245,13 +234,7 @@ def _keep_records(
     keep("stranger_records", windows=windows, pictures=len(records.sources) - records.originals - windows)
 
 
-def _keep_look_alikes(
-    run: Run,
-    there: Mapping[str, Descriptor],
-    records: Records,
-    same: Mapping[Source, Mapping[Source, str]],
-    keep: Keep,
-) -> None:
+def _keep_look_alikes(run: Run, there: Mapping[str, Descriptor], records: Records, keep: Keep) -> None:
     """The nearest pairs of an original and another whole picture, each pair once."""
     whole = [place for place, source in enumerate(records.sources) if source is not None]
     for name, descriptor in there.items():
@@ -259,7 +242,7 @@ def _keep_look_alikes(
         nearest: list[tuple[float, int, int]] = []
         for one in range(records.originals):
             apart = descriptor.distances(codes[one : one + 1], codes)[0]
-            apart[_left_out(one, records, same, len(whole))] = np.inf
+            apart[_left_out(run, one, records.sources[: len(whole)])] = np.inf
             apart[: one + 1] = np.inf  # a pair of originals is met twice
             others = np.argsort(apart, kind="stable")[:3].tolist()
             nearest += [(float(apart[i]), one, i) for i in others if np.isfinite(apart[i])]
@@ -269,12 +252,10 @@ def _keep_look_alikes(
                 keep("look_alike", descriptor=name, a=run.name(a), b=run.name(b), distance=apart_by)
 
 
-def _left_out(
-    one: int, records: Records, same: Mapping[Source, Mapping[Source, str]], count: int
-) -> npt.NDArray[np.int64]:
-    """The places of a picture itself and of all that show the same, among the first so many records."""
-    others = same[records.sources[one]]  # type: ignore[index] # it is an original
-    found = [one] + [i for i, other in enumerate(records.sources[:count]) if other in others]
+def _left_out(run: Run, one: int, sources: Sequence[Source | None]) -> npt.NDArray[np.int64]:
+    """The places of an original itself and of all that show the same."""
+    others = run.same[sources[one]]  # type: ignore[index] # it is an original
+    found = [one] + [i for i, other in enumerate(sources) if other in others]
     return np.array(found, np.int64)
 
 
@@ -284,7 +265,6 @@ def _keep_copies(
     source: Source,
     asked: Mapping[str, Codes],
     records: Records,
-    same: Mapping[Source, Mapping[Source, str]],
     keep: Keep,
 ) -> None:
     """A row for each copy of an original: how far from it, and from the nearest strangers."""
@@ -292,7 +272,7 @@ def _keep_copies(
         return
     place = records.sources.index(source)
     whole = len(records.sources) - records.sources.count(None)
-    left_out = _left_out(place, records, same, whole)
+    left_out = _left_out(run, place, records.sources[:whole])
     compared = {
         name: compare(descriptor, asked[name], records.codes[name], whole, place, left_out)
         for name, descriptor in there.items()
@@ -364,14 +344,9 @@ def compare(
     return Compared(own, nearest, np.stack([nearer, equal], axis=1), nearest_whole)
 
 
-def _keep_pairs(
-    there: Mapping[str, Descriptor],
-    pairs: Sequence[dict[str, Any]],
-    folder: Path,
-    workers: Executor | None,
-    keep: Keep,
-) -> None:
+def _keep_pairs(run: Run, there: Mapping[str, Descriptor], workers: Executor | None, keep: Keep) -> None:
     """The labelled pairs whose files are there: how far the second is from the first."""
+    pairs, folder = run.pairs, run.settings.pictures or Path()
     usable = [pair for pair in pairs if (folder / pair["a"]).exists() and (folder / pair["b"]).exists()]
     if len(usable) < len(pairs):
         keep("absent", what=f"{len(pairs) - len(usable)} labelled pairs", why="their files are not there")

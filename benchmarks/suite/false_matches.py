@@ -17,16 +17,16 @@ from benchmarks import made, metrics
 from benchmarks.edits import Source, load
 from benchmarks.made import LENGTH, Signatures
 from benchmarks.report import cores
-from benchmarks.same_pictures import labelled_pairs, read_pairs, same_pictures
+from benchmarks.same_pictures import same_pictures
 from benchmarks.suite.rows import Keep
-from benchmarks.suite.run import MADE, Run, packaged
+from benchmarks.suite.run import MADE, Run
+from sigsearch import calibration
 from sigsearch.bounds import FEWEST_SAMPLES
 from sigsearch.calibration import Calibration, pairs_below
 from sigsearch.records import Record, View
 from sigsearch.signatures import compute_signature
-from sigsearch.sources import find_pictures
 
-CUTOFFS: Final = tuple(round(0.05 * step, 2) for step in range(1, 13))
+CUTOFFS: Final = (0.05, *calibration.CUTOFFS)
 """0.05, 0.10 and so on up to 0.60."""
 DESCRIPTOR: Final = "sigsearch"
 WINDOWS: Final = "false matches, windows"
@@ -73,7 +73,9 @@ class _Stage:
         """The originals against windows of other pictures, a chunk at a time."""
         records = max(self._run.settings.records)
         below = np.zeros((len(self._queries), len(CUTOFFS)), np.int64)
-        for chunk in made.make_chunks(records, self._window_sources, self._run.settings.seed):
+        if not (sources := self._run.window_sources):
+            raise SystemExit("wanted pictures that are no originals to cut windows from, found none")
+        for chunk in made.make_chunks(records, sources, self._run.settings.seed):
             below += count_below(self._queries, chunk, CUTOFFS)
         for source, counts in zip(self._originals, below, strict=True):
             self._keep(keep, "windows", source, records, counts)
@@ -85,7 +87,7 @@ class _Stage:
         numbers = {source: number for number, source in enumerate(others) if wholes[number].any()}
         records = np.concatenate([wholes[number] for number in numbers.values()])
         for source, query in zip(self._originals, self._queries, strict=True):
-            left_out = {source, *self._same[source]}
+            left_out = {source, *self._run.same[source]}
             strangers = np.array([other not in left_out for other in numbers], np.bool_)
             [counts] = count_below(query[np.newaxis], records[strangers], CUTOFFS)
             self._keep(keep, "look-alikes", source, int(strangers.sum()), counts)
@@ -98,7 +100,7 @@ class _Stage:
         asked = max(_STRANGERS * settings.queries, FEWEST_SAMPLES)
         records = _sample(indexed, wanted, seed, self._run.rng("indexed windows"))
         queries = _sample(strange, asked, seed + 1, self._run.rng("strange windows"))
-        promised = calibrate(records, CUTOFFS[1:], asked, seed)
+        promised = calibrate(records, calibration.CUTOFFS, asked, seed)
         cutoffs = [row.cutoff for row in promised.rows]
         below = count_below(queries, records, cutoffs)
         met = [metrics.mean(column / len(records) * 1e6) for column in below.T]
@@ -142,40 +144,17 @@ class _Stage:
     def _queries(self) -> Signatures:
         return np.concatenate(list(self._featured.values()))
 
-    @cached_property
-    def _every(self) -> list[Source]:
-        """All pictures that there are, but for made ones."""
-        folder = self._run.settings.pictures
-        return [Path(path) for path in find_pictures(folder)] if folder else packaged()
-
-    @cached_property
-    def _same(self) -> dict[Source, dict[Source, str]]:
-        """By original, the pictures that show the same."""
-        settings = self._run.settings
-        pairs = read_pairs(settings.pairs) if settings.pairs else []
-        labelled = list(labelled_pairs(pairs, settings.pictures or Path()))
-        return same_pictures(self._run.originals, self._every, labelled)
-
-    @property
-    def _window_sources(self) -> list[Source]:
-        """Pictures that are no originals, nor show the same as one."""
-        left_out = set(self._run.originals).union(*self._same.values())
-        found = [source for source in made.sources(self._run.settings.pictures)[0] if source not in left_out]
-        if not found:
-            raise SystemExit("wanted pictures that are no originals to cut windows from, found none")
-        return found
-
     def _look_alikes(self) -> list[Source]:
         """Whole pictures: those that lie beside an original first, then others from all over."""
         beside = {source.parent for source in self._run.originals if isinstance(source, Path)}
-        others = list(dict.fromkeys([*self._every, *self._run.originals]))
+        others = list(dict.fromkeys([*self._run.pictures, *self._run.originals]))
         self._run.rng("look-alikes").shuffle(others)
         others.sort(key=lambda other: not (isinstance(other, Path) and other.parent in beside))
         return others[:MOST_PICTURES]
 
     def _split(self) -> tuple[list[Source], list[Source]]:
         """Pictures to index, and strangers to these: what shows the same is on one side."""
-        every = [*self._every]
+        every = [*self._run.pictures]
         if not self._run.settings.pictures:
             every += range(MADE, MADE + _MADE_PICTURES)
         self._run.rng("calibration").shuffle(every)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from benchmarks import made
+from benchmarks.edits import Source
 from benchmarks.suite.rows import Keep
 from benchmarks.suite.run import MADE, Run
 from sigsearch.scheme import DEFAULT_SCHEME, IMAGE_MATCH_SCHEME
@@ -19,11 +18,14 @@ MOST: Final = 2000
 """Whole pictures, and windows; of more windows fewer words would be new."""
 
 
-def keep_realism(run: Run, every: Sequence[Path], keep: Keep) -> None:
+def keep_realism(run: Run, keep: Keep) -> None:
     """Rows of the kind ``statistics`` of windows and of whole pictures, as many of both."""
     known, _ = made.sources(run.settings.pictures)
-    order = run.rng("realism").permutation(len(every))[:MOST]
-    whole = made.whole_pictures([every[i] for i in order] if every else [*range(3 * MADE, 3 * MADE + 200)])
+    pictures: list[Source] = [*range(3 * MADE, 3 * MADE + 200)]
+    if run.settings.pictures:
+        order = run.rng("realism").permutation(len(run.pictures))[:MOST]
+        pictures = [run.pictures[i] for i in order]
+    whole = made.whole_pictures(pictures)
     # Of each window one orientation, for whole pictures have but one.
     made_rows = made.make_signatures(16 * len(whole), known, run.settings.seed)
     windows = made_rows[run.rng("windows").permutation(len(made_rows))[: len(whole)]]

@@ -15,9 +15,11 @@ from typing import Any, Final
 import numpy as np
 from rich.console import Console
 
+from benchmarks import made
 from benchmarks.edits import EDITS, TURNED, Source
 from benchmarks.pictures import SHIPPED, is_jpeg
 from benchmarks.report import machine
+from benchmarks.same_pictures import labelled_pairs, read_pairs, same_pictures
 from benchmarks.suite.rows import Row, RowFile
 from sigsearch.sources import find_pictures
 
@@ -86,6 +88,29 @@ class Plan:
     def originals(self) -> list[Source]:
         """The pictures that copies are made of, in random order."""
         return originals(self.settings)
+
+    @cached_property
+    def pictures(self) -> list[Source]:
+        """All files of the folder; without one, those that packages ship."""
+        folder = self.settings.pictures
+        return [Path(path) for path in find_pictures(folder)] if folder else packaged()
+
+    @cached_property
+    def pairs(self) -> list[dict[str, Any]]:
+        """The labelled pairs of the folder's files, as their file has them."""
+        return read_pairs(self.settings.pairs) if self.settings.pairs else []
+
+    @cached_property
+    def same(self) -> dict[Source, dict[Source, str]]:
+        """By original, the pictures that show the same, and why: all are decoded, once."""
+        labelled = list(labelled_pairs(self.pairs, self.settings.pictures or Path()))
+        return same_pictures(self.originals, self.pictures, labelled)
+
+    @property
+    def window_sources(self) -> list[Source]:
+        """Pictures to cut windows from that are no originals, nor show the same as one; maybe none."""
+        left_out = set(self.originals).union(*self.same.values())
+        return [source for source in made.sources(self.settings.pictures)[0] if source not in left_out]
 
     @property
     def edits(self) -> list[str]:

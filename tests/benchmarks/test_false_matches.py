@@ -88,7 +88,7 @@ def test_each_picture_with_features_is_compared_with_others_that_do_not_show_the
 
 def test_windows_are_cut_from_pictures_that_are_no_originals_nor_show_the_same(folder, tmp_path):
     run = run_of(tmp_path, pictures=folder)
-    sources = false_matches._Stage(run)._window_sources
+    sources = run.window_sources
     assert len(sources) > 20
     assert not set(sources) & set(run.originals)
     twice = {source.stem.removesuffix(" again") for source in run.originals}
