@@ -62,7 +62,9 @@ def test_after_a_kill_all_that_was_acknowledged_is_there_and_nothing_is_half_the
     possible = {f"writer {number}": [Book()] for number in range(writers)}
     with ExitStack() as stack:
         watching = stack.enter_context(open_local(location)) if watched else None
-        for seed in range(rounds):
+        for seed in range(10 * rounds):
+            if seed >= rounds and is_much_gone(possible):
+                break
             possible = kill_writers(location, possible, helpers, moments, seed)
             if watching or moments.random() < 0.5:
                 with open_local(location, create=False) as backend:
@@ -74,7 +76,12 @@ def test_after_a_kill_all_that_was_acknowledged_is_there_and_nothing_is_half_the
                         possible[name] = [book]
                     for opened in filter(None, (backend, watching)):
                         check_holds(opened, everything)
-    assert all(len(book.gone) > 300 for books in possible.values() for book in books)
+    assert is_much_gone(possible)
+
+
+def is_much_gone(possible):
+    """Whether each writer came far enough for the test to say something; a busy machine takes longer."""
+    return all(len(book.gone) > 300 for books in possible.values() for book in books)
 
 
 def kill_writers(location, possible, helpers, moments, seed):
