@@ -299,10 +299,10 @@ def _level_bounds(means: Array, same: int, white: int, bounds: Array) -> int:
     bounds[:] = 0
     if count == 0:
         return 1
-    ordered = np.sort(magnitudes[:count])
     lowest = 1
     for k in range(1, levels + 1):
-        bounds[k - 1] = ordered[k * (count - 1) // levels]
+        rank = k * (count - 1) // levels
+        bounds[k - 1] = np.partition(magnitudes[:count], rank)[rank]
         if k > 1 and lowest == 1 and bounds[k - 1] == white:
             lowest = k
     return lowest

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Signatures = npt.NDArray[np.int8]
 
-ALIKE: Final = 0.45
+ALIKE: Final = 0.4
 """Pairs of windows below this distance are looked at."""
 EVIDENCE: Final = 0.5
 """What an agreement must exceed to be a match; see `Agreement.evidence`."""

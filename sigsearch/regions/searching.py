@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 NEAREST: Final = 100
 """Records whose windows are looked at for each window of the query, if a search wants no more."""
-LOOKED_AT: Final = 150
+LOOKED_AT: Final = 100
 """Records whose boxes are looked at, if a search wants no more: those of the most and the nearest pairs."""
-JUDGED: Final = 24
+JUDGED: Final = 16
 """Places where the query is looked at, whatever speaks for them."""
 CLEAR: Final = 0.15
 """What must speak for the others: one pair of 0.21, or several of less."""
