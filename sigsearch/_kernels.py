@@ -126,15 +126,15 @@ def all_active(pixels: Array, rows: Array, columns: Array) -> bool:
     return True
 
 
-@kernel([_INT(pixels, _SUMS, _INT, _INT, _INT, _INT, _INT) for pixels in _PIXELS])
+@kernel([_INT(pixels, _SUMS, _INT, _INT, _INT, _INT, _INT, _INT) for pixels in _PIXELS])
 def border_width(
-    pixels: Array, box: Array, side: int, most: int, tolerance: int, alike: int, mostly: int
+    pixels: Array, box: Array, side: int, most: int, tolerance: int, alike: int, mostly: int, gap: int
 ) -> int:
     """How many lines along one side of a box in a picture are its border: near-uniform and of one grey.
 
     That grey is the median of the outermost line. The border ends with a line of which ``alike`` hundredths
-    differ from it by no more than ``tolerance``; of each line before that ``mostly`` hundredths do, so that
-    a line of text does not end it.
+    differ from it by no more than ``tolerance``. Before that there may be up to ``gap`` lines one after the
+    other of which only ``mostly`` hundredths do: text does not end a border.
 
     Parameters
     ----------
@@ -149,6 +149,8 @@ def border_width(
         In units of grey.
     alike, mostly : int
         Hundredths of the pixels of a line.
+    gap : int
+        Lines.
     """
     across = side % 2 == 1
     start, stop = (box[0], box[2]) if across else (box[1], box[3])
@@ -168,10 +170,10 @@ def border_width(
         same = 0
         for k in range(2 * half):
             same += abs(line[k] - grey) <= tolerance
-        if 100 * same < mostly * 2 * half:
-            break
         if 100 * same >= alike * 2 * half:
             width = i + 1
+        elif 100 * same < mostly * 2 * half or i - width >= gap:
+            break
     return width
 
 

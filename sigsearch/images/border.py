@@ -13,7 +13,9 @@ _TOLERANCE: Final = 8 * (WHITE // 255)
 _ALIKE: Final = 97
 """Hundredths of the pixels of a border's last line that are of its grey."""
 _MOSTLY: Final = 60
-"""Hundredths of those of its other lines, on which there may be text."""
+"""Hundredths of those of lines on which there is text."""
+_TEXT: Final = 10
+"""As high a line of text may be: a tenth of the height, or width."""
 _EDGE: Final = 1
 """Lines inside a border that are cut off with it: the edge is blurred where a picture was scaled."""
 _LEVELS: Final = 3
@@ -57,9 +59,10 @@ def inside_borders(pixels: Pixels) -> list[PixelBox]:
     whole = box = told = np.array([0, 0, width, height], np.int64)
     found = []
     for _ in range(_LEVELS):
-        most = (box[2:] - box[:2]) * (_LEFT - 1) // _LEFT
+        sizes = (box[2:] - box[:2]).tolist()
         lines = [
-            border_width(pixels, box, side, most[side % 2], _TOLERANCE, _ALIKE, _MOSTLY) for side in range(4)
+            border_width(pixels, box, side, size - size // _LEFT, _TOLERANCE, _ALIKE, _MOSTLY, size // _TEXT)
+            for side, size in enumerate(2 * sizes)
         ]
         left, top, right, bottom = (count + _EDGE if count else 0 for count in lines)
         box = box + np.array([left, top, -right, -bottom])
