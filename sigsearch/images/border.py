@@ -14,8 +14,8 @@ _ALIKE: Final = 97
 """Hundredths of the pixels of a border's last line that are of its grey."""
 _MOSTLY: Final = 60
 """Hundredths of those of lines on which there is text."""
-_TEXT: Final = 10
-"""As high a line of text may be: a tenth of the height, or width."""
+_TEXT: Final = 20
+"""A line of text is at most a 20th of the height, or width, high."""
 _EDGE: Final = 1
 """Lines inside a border that are cut off with it: the edge is blurred where a picture was scaled."""
 _LEVELS: Final = 3

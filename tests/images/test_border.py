@@ -102,7 +102,7 @@ def test_a_slightly_uneven_border_is_one():
 
 def test_a_border_with_a_line_of_text_is_one():
     framed = ImageOps.expand(picture((640, 480)), (90, 80, 0, 0), (200, 210, 220))
-    ImageDraw.Draw(framed).text((40, 20), "12:30   File  Edit  View", "black", font_size=40)
+    ImageDraw.Draw(framed).text((40, 20), "12:30   File  Edit  View", "black", font_size=36)
     assert off(inside_borders(np.asarray(framed)), (90, 80, 730, 560)) == [1, 1, 0, 0]
 
 
@@ -135,15 +135,15 @@ def test_a_fifth_of_each_side_is_left_at_least(side, boxes):
     assert len(inside_borders(np.asarray(sheet))) == boxes
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(deadline=None, derandomize=True, max_examples=40)
 @given(
     hnp.arrays(
         np.uint8,
-        st.tuples(st.integers(1, 30), st.integers(1, 30), st.just(3)),
+        st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(3)),
         elements=st.sampled_from([0, 9, 255]),
     ),
-    st.tuples(*[st.integers(0, 12)] * 4),
-    st.sampled_from([1, 19]),
+    st.tuples(*[st.integers(0, 6)] * 4),
+    st.sampled_from([1, 5, 27]),
 )
 def test_boxes_lie_inside_each_other_and_turn_with_the_picture(inner, widths, factor):
     left, top, right, bottom = widths
@@ -248,12 +248,10 @@ def way(request, monkeypatch):
 @pytest.mark.parametrize("all_orientations", [False, True])
 @pytest.mark.parametrize("side", [None, 64])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_views_of_a_turned_jpeg_are_those_of_the_picture_as_it_is_seen(
-    way, orientation, side, all_orientations
-):
+def test_views_of_a_turned_jpeg_are_those_of_the_picture_as_it_is_seen(orientation, side, all_orientations):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    framed = ImageOps.expand(picture((320, 240)), (90, 20, 30, 60), "black")
+    framed = ImageOps.expand(picture((160, 100)), (45, 10, 15, 30), "black")
     data = encoded(framed, exif=exif)
     scheme = Scheme(decode_side=side)
     views = compute_query_views(data, scheme=scheme, all_orientations=all_orientations)
