@@ -143,12 +143,12 @@ def test_a_fifth_of_each_side_is_left_at_least(side, boxes):
         elements=st.sampled_from([0, 9, 255]),
     ),
     st.tuples(*[st.integers(0, 6)] * 4),
-    st.sampled_from([1, 5, 27]),
+    st.sampled_from([1, 5, 50]),
 )
 def test_boxes_lie_inside_each_other_and_turn_with_the_picture(inner, widths, factor):
     left, top, right, bottom = widths
     pixels = np.pad(inner, ((top, bottom), (left, right), (0, 0)), constant_values=100)
-    pixels = pixels.repeat(factor, axis=0).repeat(factor, axis=1)
+    pixels = pixels.repeat(factor, axis=1)
     boxes = inside_borders(pixels)
     height, width = pixels.shape[:2]
     outer = (0, 0, width, height)
