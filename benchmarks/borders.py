@@ -13,7 +13,6 @@ import typer
 
 from benchmarks import made
 from benchmarks.edits import EDITS, TURNED, Pixels, Source, make_copies
-from benchmarks.pictures import spread
 from benchmarks.same_pictures import same_pictures
 from sigsearch.calibration import pairs_below
 from sigsearch.signatures import compute_query_views, distances
@@ -33,16 +32,18 @@ def borders(
     strangers: Annotated[
         Path | None, typer.Option(help="a folder of pictures to cut windows from; default: no false matches")
     ] = None,
-    queries: Annotated[int, typer.Option(help="at most so many pictures, spread over the folder")] = 400,
+    queries: Annotated[int, typer.Option(help="at most so many pictures of the folder, at random")] = 400,
     records: Annotated[int, typer.Option(help="windows that the pictures are compared with")] = 200_000,
-    seed: Annotated[int, typer.Option(min=0, help="of the noise and of the windows")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="of the choice, the noise and the windows")] = 0,
     workers: Annotated[int, typer.Option(help="processes that make copies; 0: in this one")] = 1,
 ) -> None:
     """Search for copies of pictures by the whole query, and by the nearest of its views.
 
     Then the pictures themselves are searched for among windows of pictures that show something else.
     """
-    originals: list[Source] = [*spread(list(map(Path, find_pictures(pictures))), queries)]
+    paths = list(map(Path, find_pictures(pictures)))
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(paths))[:queries])
+    originals: list[Source] = [paths[number] for number in chosen]
     upright = [name for name in EDITS if name not in TURNED]
     found: dict[Source, Views] = {}
     rows: dict[str, list[tuple[float, float]]] = {name: [] for name in EDITS}
@@ -130,6 +131,8 @@ def _print_originals(
     groups = {kind: group for kind, group in groups.items() if group.sum() > 1}
     groups |= {"all": np.ones(len(kinds), np.bool_), "all with a border": more > 0}
     for kind, group in groups.items():
+        if not group.any():
+            continue
         # Matches of a million comparisons.
         means = 1e6 * below[group].mean(axis=0) / records
         shown = " | ".join(f"{value:.1f}" for cutoff in reversed(means) for value in cutoff)
