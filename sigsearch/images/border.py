@@ -38,8 +38,8 @@ def inside_borders(pixels: Pixels) -> list[PixelBox]:
     """What is inside a picture's border, then what is inside the border of that, and so on.
 
     A border is lines along one side or more that are near-uniform, each side of one grey: a margin, a bar, a
-    frame. Of each kind there is but what grey shows. A picture with a plain background has one too: nobody
-    can tell whether that belongs to it.
+    frame. Only grey counts, as in signatures. A plain background, an even sky is one too: nobody can tell
+    whether it belongs to the picture.
 
     Parameters
     ----------
