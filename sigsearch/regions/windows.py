@@ -22,7 +22,7 @@ STORED_WINDOWS: Final = 25
 QUERY_WINDOWS: Final = 48
 
 _SCALES: Final = (2.0, 2.5198420997897464, 3.174802103936399)
-"""Standard deviations of the blobs that an octave is searched for, in its pixels: a third of an octave apart."""
+"""Standard deviations of the blobs that an octave is searched for, in its pixels."""
 _BLURS: Final = tuple(2.0 * 2 ** ((k - 1.5) / 3) for k in range(6))
 """Of the planes whose differences are those of `_SCALES` and of one scale to each side."""
 _PIXEL: Final = 0.5
