@@ -140,6 +140,10 @@ class Match:
         How many of the words are the same.
     box : Box
         The part of the record's picture that matched.
+    expected_false : float or None
+        How many matches as near as this or nearer chance alone would give for this query among the records
+        searched: 1e-6 is no chance, 20 is nothing but. None in a scheme of other signatures than the
+        default ones. See docs/certainty.md.
     """
 
     distance: float
@@ -149,6 +153,7 @@ class Match:
     orientation: str
     word_matches: int
     box: Box = WHOLE
+    expected_false: float | None = None
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -161,6 +166,7 @@ class Match:
             "metadata": self.metadata,
             "orientation": self.orientation,
             "word_matches": self.word_matches,
+            "expected_false": self.expected_false,
         }
         return found if self.box == WHOLE else found | {"box": list(self.box)}
 

@@ -1,0 +1,268 @@
+"""Certainty: how many matches as near as this one chance alone would give.
+
+How near strangers come hangs on the query: of a plain picture thousands among a million lie below the usual
+cutoff, of most photographs none. So each query is compared with a *background*, signatures of some thousand
+pictures that it has nothing to do with; and its mirror image as well, which is as good as one more query of
+the same plainness. The share of the background that is as near as a match, times the records searched, is
+the number sought.
+
+Most matches are nearer than anything in the background, so the share must be carried on downwards. Were the
+directions of signatures spread evenly over a sphere in D + 1 dimensions, the share within an angle a of the
+query would fall as sin(a) ** D: the area of a cap. Near each query real signatures follow that law, with D
+from 5 for a gradient to 60 for a rich photograph, and a little more of them come very near: see
+docs/certainty.md. D is told by the nearest of the background, as Hill's estimator tells the exponent of a
+power law. Being so few they leave it uncertain, and the share is the mean over what D may be, which falls as
+Pareto's law does.
+
+References
+----------
+Altschul et al., "Basic local alignment search tool", Journal of Molecular Biology 215, 1990: E-values.
+Hill, "A simple general approach to inference about the tail of a distribution", Annals of Statistics 3, 1975.
+Amsaleg et al., "Estimating local intrinsic dimensionality", KDD 2015.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from sigsearch.calibration import mirrored
+from sigsearch.errors import InputError
+from sigsearch.neighbours import opposites
+from sigsearch.scheme import DEFAULT_SCHEME
+from sigsearch.sources import describe
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from sigsearch.backend import Backend
+    from sigsearch.filters import Filter
+    from sigsearch.records import Match
+    from sigsearch.scheme import Scheme
+
+    Signatures: TypeAlias = npt.NDArray[np.int8]
+    Numbers: TypeAlias = npt.NDArray[np.float64]
+
+NEAREST: Final = 10
+"""So many of the background tell how the share goes on below them. More tell D better on the average; but
+with fewer the number is right further down, where look-alikes come nearer than the law has it."""
+USUAL: Final = 50.0
+"""A usual D, which counts as one more of the nearest: they may all be at one distance."""
+PLAIN: Final = 10.0
+"""So many matches that chance gives below the cutoff make a query plain."""
+_FARTHEST: Final = 0.62
+"""Beyond this distance norms decide more than angles, and the law goes on as a power of the distance."""
+_SHIPPED: Final = "background.npz"
+_COUNTED_FOR: Final = 100
+"""So many times as long as it took to count them, records are not counted again."""
+_REMEMBERED: Final = 7
+"""Filters, but one, whose counts are kept."""
+_QUICK: Final = 0.001
+"""Seconds. Where records are counted quicker, they are counted anew for each search."""
+
+
+class PlainWarning(UserWarning):
+    """A query so plain that chance alone gives many matches."""
+
+
+class Background:
+    """Signatures that queries have nothing to do with, to compare these with.
+
+    Parameters
+    ----------
+    signatures : ndarray of int8, shape (n, 648)
+        Some 4,000, at the least `NEAREST`; none without features.
+    grid_size : int
+        Of their scheme.
+    """
+
+    def __init__(self, signatures: Signatures, grid_size: int) -> None:
+        self._grid_size = grid_size
+        self._rows = self._folded(signatures)
+        self._squares = np.einsum("ij,ij->i", self._rows, self._rows)
+
+    @classmethod
+    def shipped(cls, scheme: Scheme) -> Background | None:
+        """The one that comes with sigsearch; None for a scheme of other signatures than the default ones."""
+        usual = replace(DEFAULT_SCHEME.with_words_of(scheme), decode_side=scheme.decode_side)
+        return _shipped() if scheme == usual else None
+
+    def distances(self, signatures: Signatures) -> Numbers:
+        """How far it is from signatures and from their mirror images, ``(m, 2 n)``, ascending."""
+        both = np.stack([signatures, mirrored(signatures, self._grid_size)], axis=1)
+        rows = self._folded(both.reshape(2 * len(signatures), -1))
+        squares = np.einsum("ij,ij->i", rows, rows)[:, np.newaxis]
+        # Sums of whole numbers, which float32 has exactly.
+        apart = np.sqrt(squares + self._squares - 2 * (rows @ self._rows.T))
+        found = apart / (np.sqrt(squares) + np.sqrt(self._squares))
+        return np.sort(found.astype(np.float64).reshape(len(signatures), -1), axis=1)
+
+    def _folded(self, signatures: Signatures) -> npt.NDArray[np.float32]:
+        """Of each difference, which stands in a signature twice, one value: it tells the same distances."""
+        return signatures[:, opposites(self._grid_size)[0]].astype(np.float32)
+
+
+def expected_false(
+    signatures: Signatures, distances: npt.ArrayLike, records: int, background: Background
+) -> Numbers:
+    """How many of so many strangers are as near to a query as this or nearer, in the mean.
+
+    Parameters
+    ----------
+    signatures : ndarray of int8, shape (m, 648)
+        The query, with features, in each of the orientations that are searched: their chances add up.
+    distances : array of float, shape (k,)
+    records : int
+    background : Background
+
+    Returns
+    -------
+    ndarray of float64, shape (k,)
+        It grows with the distance, and is above 0.
+    """
+    wanted = np.asarray(distances, np.float64)
+    every = background.distances(signatures)
+    shares = [_shares(near, _resolved(wanted, one)) for near, one in zip(every, signatures, strict=True)]
+    return records * np.sum(shares, axis=0)
+
+
+def _shares(near: Numbers, wanted: Numbers) -> Numbers:
+    """The share of strangers at each distance or below, by those of the background, which ascend."""
+    depths = _depth(near[: NEAREST + 1])
+    least = near[NEAREST]
+    excess = float((depths[:NEAREST] - depths[NEAREST]).sum()) + 1 / USUAL
+    deeper = np.maximum(_depth(wanted) - depths[NEAREST], 0)
+    below = NEAREST / len(near) * (1 + deeper / excess) ** -(NEAREST + 1)
+    return np.where(wanted < least, below, np.searchsorted(near, wanted, side="right") / len(near))
+
+
+def _depth(distances: Numbers) -> Numbers:
+    """Less the logarithm of the sine of the angle between signatures of one norm; see `_FARTHEST`.
+
+    A distance d is half the chord, sin(a / 2), so the sine of a is in proportion to d * sqrt(1 - d**2).
+    """
+    angular = np.minimum(distances, _FARTHEST)
+    slope = (1 - 2 * _FARTHEST**2) / (1 - _FARTHEST**2)
+    beyond = slope * np.log(np.maximum(distances, _FARTHEST) / _FARTHEST)
+    found: Numbers = -np.log(angular) - np.log1p(-(angular**2)) / 2 - beyond
+    return found
+
+
+def _resolved(distances: Numbers, signature: Signatures) -> Numbers:
+    """Distances, none below that of a signature with a single difference one level off: there is no nearer.
+
+    Else a match at distance 0 were no chance at all, while plain pictures may well have one signature.
+    """
+    norm = math.sqrt(np.square(signature, dtype=np.int64).sum())
+    found: Numbers = np.maximum(distances, math.sqrt(2) / (2 * norm))
+    return found
+
+
+def save_background(signatures: Signatures, file: str | os.PathLike[str]) -> None:
+    """Write the file that `Background.shipped` reads."""
+    forward, _ = opposites(DEFAULT_SCHEME.grid_size)
+    np.savez_compressed(file, values=signatures[:, forward])
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Background:
+    forward, backward = opposites(DEFAULT_SCHEME.grid_size)
+    with as_file(files("sigsearch") / _SHIPPED) as path, np.load(path) as stored:
+        values = stored["values"]
+    signatures = np.zeros((len(values), DEFAULT_SCHEME.signature_length), np.int8)
+    signatures[:, forward], signatures[:, backward] = values, -values
+    return Background(signatures, DEFAULT_SCHEME.grid_size)
+
+
+class Certainty:
+    """Tells the matches of one index from what chance gives there."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._counts: dict[Filter | None, tuple[int, float, float]] = {}
+
+    def judge(
+        self,
+        images: Sequence[object],
+        queries: Sequence[Signatures],
+        found: Sequence[list[Match]],
+        *,
+        cutoff: float,
+        max_false: float | None,
+        where: Filter | None,
+    ) -> list[list[Match]]:
+        """The matches of several queries with what chance gives, without those that are over `max_false`.
+
+        Parameters
+        ----------
+        images : sequence
+            What was searched for, to be named in a warning.
+        queries : sequence of ndarray of int8, shape (m, 648)
+            The signatures of each, in the orientations searched.
+        found : sequence of list of Match
+            The matches of each.
+
+        Warns
+        -----
+        PlainWarning
+            There are matches that may well be chance, since chance gives many below the cutoff.
+
+        Raises
+        ------
+        InputError
+            `max_false` is given and nothing is known of the index's scheme.
+        """
+        background = Background.shipped(self._backend.scheme) if any(found) else None
+        if background is None:
+            if any(found) and max_false is not None:
+                raise InputError(
+                    "max_false takes signatures of the default scheme, and this index has others; use cutoff"
+                )
+            return list(found)
+        records = self._count(where)
+        judged = []
+        for image, query, matches in zip(images, queries, found, strict=True):
+            if matches:
+                *chances, below = expected_false(
+                    query[query.any(axis=1)],
+                    [*(match.distance for match in matches), cutoff],
+                    records,
+                    background,
+                ).tolist()
+                matches = [
+                    replace(match, expected_false=chance)
+                    for match, chance in zip(matches, chances, strict=True)
+                    if max_false is None or chance <= max_false
+                ]
+                if matches and below >= PLAIN and (matches[-1].expected_false or 0) >= 1:
+                    warnings.warn(
+                        f"{describe(image)} is so plain that chance alone gives about {below:,.0f} matches "
+                        f"below {cutoff} among {records:,} records: see expected_false, or pass max_false",
+                        PlainWarning,
+                        stacklevel=4,
+                    )
+            judged.append(matches)
+        return judged
+
+    def _count(self, where: Filter | None) -> int:
+        """How many records are searched; for a moment as it was, where to count them takes long."""
+        start = time.monotonic()
+        count, took, at = self._counts.get(where, (0, 0.0, 0.0))
+        if took < _QUICK or start - at > _COUNTED_FOR * took:
+            count = self._backend.count(where)
+            end = time.monotonic()
+            self._counts = {
+                **dict(list(self._counts.items())[-_REMEMBERED:]),
+                where: (count, end - start, end),
+            }
+        return count
