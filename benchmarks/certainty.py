@@ -42,6 +42,7 @@ _FEW: Final = 5
 _PLAIN_PICTURES: Final = 60
 
 Numbers = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
 
 class Queries(NamedTuple):
@@ -111,7 +112,7 @@ class Came(NamedTuple):
     seen: int
 
 
-def came_at(share: float, shares: Numbers, below: Numbers, compared: Numbers) -> Came | None:
+def came_at(share: float, shares: Numbers, below: Counts, compared: Counts) -> Came | None:
     """What share of strangers came where this share was promised, over several queries.
 
     Parameters
@@ -204,7 +205,7 @@ def plain_signatures(count: int, seed: int) -> Signatures:
 
 def count_strangers(
     queries: Queries, strangers: Signatures, folders: npt.NDArray[np.str_]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+) -> tuple[Counts, Counts]:
     """How many strangers of other folders are below each cutoff of each query, and how many there are.
 
     ``(queries, cutoffs)`` and ``(queries,)``. The mirror image of a stranger is one, too.

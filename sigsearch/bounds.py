@@ -1,4 +1,4 @@
-"""What bounds a search, its cutoff, chance, limit and effort, and a calibration: defaults and ranges; light."""
+"""What bounds a search (cutoff, chance, limit, effort) and a calibration: defaults and ranges; light."""
 
 from typing import Final
 

@@ -105,7 +105,7 @@ class Background:
         # Sums of whole numbers, which float32 has exactly.
         apart = np.sqrt(squares + self._squares - 2 * (rows @ self._rows.T))
         found = apart / (np.sqrt(squares) + np.sqrt(self._squares))
-        return np.sort(found.astype(np.float64).reshape(len(signatures), -1), axis=1)
+        return np.sort(found.reshape(len(signatures), -1), axis=1).astype(np.float64)
 
     def _folded(self, signatures: Signatures) -> npt.NDArray[np.float32]:
         """Of each difference, which stands in a signature twice, one value: it tells the same distances."""
@@ -133,7 +133,8 @@ def expected_false(
     wanted = np.asarray(distances, np.float64)
     every = background.distances(signatures)
     shares = [_shares(near, _resolved(wanted, one)) for near, one in zip(every, signatures, strict=True)]
-    return records * np.sum(shares, axis=0)
+    chances: Numbers = records * np.sum(shares, axis=0)
+    return chances
 
 
 def _shares(near: Numbers, wanted: Numbers) -> Numbers:

@@ -48,9 +48,10 @@ def search(
 ) -> int:
     """Find the copies of pictures in an index, the nearest first.
 
-    On a terminal a table for each picture; "expected false" is how many matches as near as this one
-    chance alone would give for that picture in this index. In a pipe a line for each match: distance, orientation and
-    path (or id, of a record without path), separated by tabs; then the IMAGE, if there are several.
+    On a terminal a table for each picture; "expected false" is how many matches as near as this one or
+    nearer chance alone would give for that picture in this index. In a pipe a line for each match:
+    distance, orientation and path (or id, of a record without path), separated by tabs; then the IMAGE, if
+    there are several.
 
     Exit status: 0 something matched, 1 nothing did, 2 an error.
     """
