@@ -1,10 +1,9 @@
 """Certainty: how many matches as near as this one chance alone would give.
 
 How near strangers come hangs on the query: of a plain picture thousands among a million lie below the usual
-cutoff, of most photographs none. So each query is compared with a *background*, signatures of some thousand
-pictures that it has nothing to do with; and its mirror image as well, which is as good as one more query of
-the same plainness. The share of the background that is as near as a match, times the records searched, is
-the number sought.
+cutoff, of most photographs none. So each query is compared with a *background*, some thousand signatures of
+other pictures; or rather its mirror image is, of which that holds no copy (see `sigsearch.calibration`). The
+share of the background that is as near as a match, times the records searched, is the number sought.
 
 Most matches are nearer than anything in the background, so the share must be carried on downwards. Were the
 directions of signatures spread evenly over a sphere in D + 1 dimensions, the share within an angle a of the
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     Signatures: TypeAlias = npt.NDArray[np.int8]
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
-NEAREST: Final = 10
+NEAREST: Final = 8
 """So many of the background tell how the share goes on below them. More tell D better on the average; but
 with fewer the number is right further down, where look-alikes come nearer than the law has it."""
 USUAL: Final = 50.0
@@ -89,7 +88,6 @@ class Background:
     def __init__(self, signatures: Signatures, grid_size: int) -> None:
         self._grid_size = grid_size
         self._rows = self._folded(signatures)
-        self._squares = np.einsum("ij,ij->i", self._rows, self._rows)
 
     @classmethod
     def shipped(cls, scheme: Scheme) -> Background | None:
@@ -97,19 +95,27 @@ class Background:
         usual = replace(DEFAULT_SCHEME.with_words_of(scheme), decode_side=scheme.decode_side)
         return _shipped() if scheme == usual else None
 
-    def distances(self, signatures: Signatures) -> Numbers:
-        """How far it is from signatures and from their mirror images, ``(m, 2 n)``, ascending."""
-        both = np.stack([signatures, mirrored(signatures, self._grid_size)], axis=1)
-        rows = self._folded(both.reshape(2 * len(signatures), -1))
-        squares = np.einsum("ij,ij->i", rows, rows)[:, np.newaxis]
-        # Sums of whole numbers, which float32 has exactly.
-        apart = np.sqrt(squares + self._squares - 2 * (rows @ self._rows.T))
-        found = apart / (np.sqrt(squares) + np.sqrt(self._squares))
-        return np.sort(found.reshape(len(signatures), -1), axis=1).astype(np.float64)
+    def nearest(self, signature: Signatures) -> Numbers:
+        """How far strangers are from a signature, ascending: as many distances as there are signatures here.
 
-    def _folded(self, signatures: Signatures) -> npt.NDArray[np.float32]:
+        A signature here may be of a copy of the query. So one counts only if it is nearer to the query's
+        mirror image than to the query, and then with both distances, as in `sigsearch.calibration`.
+        """
+        from sigsearch import _kernels  # not above: importing numba takes longer than most commands
+
+        whole, decoy = (
+            _kernels.distances_to(self._folded(one), self._rows)
+            for one in (signature, mirrored(signature, self._grid_size))
+        )
+        found: Numbers = np.concatenate([decoy[decoy <= whole], whole[decoy < whole]])
+        return np.sort(found if len(found) > NEAREST else decoy)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def _folded(self, signatures: Signatures) -> Signatures:
         """Of each difference, which stands in a signature twice, one value: it tells the same distances."""
-        return signatures[:, opposites(self._grid_size)[0]].astype(np.float32)
+        return np.ascontiguousarray(signatures[..., opposites(self._grid_size)[0]])
 
 
 def expected_false(
@@ -131,20 +137,21 @@ def expected_false(
         It grows with the distance, and is above 0.
     """
     wanted = np.asarray(distances, np.float64)
-    every = background.distances(signatures)
-    shares = [_shares(near, _resolved(wanted, one)) for near, one in zip(every, signatures, strict=True)]
-    chances: Numbers = records * np.sum(shares, axis=0)
+    below = [
+        _below(*(_resolved(each, signature) for each in (background.nearest(signature), wanted)))
+        for signature in signatures
+    ]
+    chances: Numbers = records / len(background) * np.sum(below, axis=0)
     return chances
 
 
-def _shares(near: Numbers, wanted: Numbers) -> Numbers:
-    """The share of strangers at each distance or below, by those of the background, which ascend."""
+def _below(near: Numbers, wanted: Numbers) -> Numbers:
+    """How many strangers are at each distance or below, by those of the background, which ascend."""
     depths = _depth(near[: NEAREST + 1])
-    least = near[NEAREST]
     excess = float((depths[:NEAREST] - depths[NEAREST]).sum()) + 1 / USUAL
     deeper = np.maximum(_depth(wanted) - depths[NEAREST], 0)
-    below = NEAREST / len(near) * (1 + deeper / excess) ** -(NEAREST + 1)
-    return np.where(wanted < least, below, np.searchsorted(near, wanted, side="right") / len(near))
+    carried_on = NEAREST * (1 + deeper / excess) ** -(NEAREST + 1)
+    return np.where(wanted < near[NEAREST], carried_on, np.searchsorted(near, wanted, side="right"))
 
 
 def _depth(distances: Numbers) -> Numbers:
