@@ -1,7 +1,7 @@
 """Is `Match.expected_false` right? As many false matches as promised must come; and the file it rests on.
 
-Strangers beyond doubt: windows of pictures that neither show what a query shows nor lie in its folder, where
-frames of one animation and planets of one game lie side by side. The pictures of the shipped background are
+Strangers beyond doubt: windows of pictures that neither show what a query shows nor lie in a folder of the
+same name, where frames of one animation and planets of one game lie side by side, or in two sizes. The pictures of the shipped background are
 chosen by their names, and are neither queries nor strangers.
 """
 
@@ -226,7 +226,7 @@ def _with_folders(
 ) -> tuple[Signatures, npt.NDArray[np.str_]]:
     """All the signatures that have features, and the folder of each; of a made picture its own."""
     featured = [rows[rows.any(axis=1)] for rows in found]
-    names = [f"{source}" if isinstance(source, int) else str(source.parent) for source in pictures]
+    names = [f"{source}" if isinstance(source, int) else source.parent.name for source in pictures]
     return np.concatenate(featured), np.repeat(names, list(map(len, featured)))
 
 
