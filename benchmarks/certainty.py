@@ -1,8 +1,8 @@
 """Is `Match.expected_false` right? As many false matches as promised must come; and the file it rests on.
 
 Strangers beyond doubt: windows of pictures that neither show what a query shows nor lie in a folder of the
-same name, where frames of one animation and planets of one game lie side by side, or in two sizes. The pictures of the shipped background are
-chosen by their names, and are neither queries nor strangers.
+same name, where frames of one animation and planets of one game lie side by side, or in two sizes. The
+pictures of the shipped background are chosen by their names, and are neither queries nor strangers.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Queries(NamedTuple):
 
 def certainty(
     pictures: Annotated[
-        Path | None, typer.Option(help="a folder; default: the paintings and made pictures")
+        Path | None,
+        typer.Option(help="a folder of some hundred at least; default: the paintings and made pictures"),
     ] = None,
     kinds: Annotated[
         Path | None,
@@ -227,6 +228,8 @@ def _with_folders(
     """All the signatures that have features, and the folder of each; of a made picture its own."""
     featured = [rows[rows.any(axis=1)] for rows in found]
     names = [f"{source}" if isinstance(source, int) else source.parent.name for source in pictures]
+    if not featured:
+        raise SystemExit("too few pictures: wanted some to search for and others to be strangers")
     return np.concatenate(featured), np.repeat(names, list(map(len, featured)))
 
 
