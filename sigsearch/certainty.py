@@ -2,8 +2,8 @@
 
 How near strangers come hangs on the query: of a plain picture thousands among a million lie below the usual
 cutoff, of most photographs none. So each query is compared with a *background*, some thousand signatures of
-other pictures; or rather its mirror image is, of which that holds no copy (see `sigsearch.calibration`). The
-share of the background that is as near as a match, times the records searched, is the number sought.
+other pictures; its mirror image as well, which is as good as one more query of the same plainness. The share
+of the background that is as near as a match, times the records searched, is the number sought.
 
 Most matches are nearer than anything in the background, so the share must be carried on downwards. Were the
 directions of signatures spread evenly over a sphere in D + 1 dimensions, the share within an angle a of the
@@ -12,6 +12,9 @@ from 5 for a gradient to 60 for a rich photograph, and a little more of them com
 docs/certainty.md. D is told by the nearest of the background, as Hill's estimator tells the exponent of a
 power law. Being so few they leave it uncertain, and the share is the mean over what D may be, which falls as
 Pareto's law does.
+
+The background may hold the query itself, and windows of it. So the very nearest are not trusted: they count
+as no nearer than the next one, which is what an estimator does with censored observations.
 
 References
 ----------
@@ -52,9 +55,11 @@ if TYPE_CHECKING:
     Signatures: TypeAlias = npt.NDArray[np.int8]
     Numbers: TypeAlias = npt.NDArray[np.float64]
 
-NEAREST: Final = 8
+NEAREST: Final = 12
 """So many of the background tell how the share goes on below them. More tell D better on the average; but
 with fewer the number is right further down, where look-alikes come nearer than the law has it."""
+DOUBTFUL: Final = 4
+"""So many of these, the very nearest, may be the query itself and windows of it."""
 USUAL: Final = 50.0
 """A usual D, which counts as one more of the nearest: they may all be at one distance."""
 PLAIN: Final = 10.0
@@ -80,7 +85,7 @@ class Background:
     Parameters
     ----------
     signatures : ndarray of int8, shape (n, 648)
-        Some 4,000, at the least `NEAREST`; none without features.
+        Some 4,000, more than `NEAREST`; none without features.
     grid_size : int
         Of their scheme.
     """
@@ -95,23 +100,16 @@ class Background:
         usual = replace(DEFAULT_SCHEME.with_words_of(scheme), decode_side=scheme.decode_side)
         return _shipped() if scheme == usual else None
 
-    def nearest(self, signature: Signatures) -> Numbers:
-        """How far strangers are from a signature, ascending: as many distances as there are signatures here.
-
-        A signature here may be of a copy of the query. So one counts only if it is nearer to the query's
-        mirror image than to the query, and then with both distances, as in `sigsearch.calibration`.
-        """
+    def distances(self, signatures: Signatures) -> Numbers:
+        """How far all of it is from each of several signatures, ``(m * n,)``, ascending."""
         from sigsearch import _kernels  # not above: importing numba takes longer than most commands
 
-        whole, decoy = (
-            _kernels.distances_to(self._folded(one), self._rows)
-            for one in (signature, mirrored(signature, self._grid_size))
-        )
-        found: Numbers = np.concatenate([decoy[decoy <= whole], whole[decoy < whole]])
-        return np.sort(found if len(found) > NEAREST else decoy)
+        folded = self._folded(signatures)
+        return np.sort(np.concatenate([_kernels.distances_to(one, self._rows) for one in folded]))
 
-    def __len__(self) -> int:
-        return len(self._rows)
+    def mirror(self, signatures: Signatures) -> Signatures:
+        """The signatures of the mirror images."""
+        return mirrored(signatures, self._grid_size)
 
     def _folded(self, signatures: Signatures) -> Signatures:
         """Of each difference, which stands in a signature twice, one value: it tells the same distances."""
@@ -136,21 +134,23 @@ def expected_false(
     ndarray of float64, shape (k,)
         It grows with the distance, and is above 0.
     """
-    wanted = np.asarray(distances, np.float64)
-    below = [
-        _below(*(_resolved(each, signature) for each in (background.nearest(signature), wanted)))
-        for signature in signatures
-    ]
-    chances: Numbers = records / len(background) * np.sum(below, axis=0)
+    # Of 16 orientations each is the mirror image of another one.
+    asked = signatures if len(signatures) > 1 else np.concatenate([signatures, background.mirror(signatures)])
+    near, wanted = (
+        _resolved(each, signatures[0])
+        for each in (background.distances(asked), np.asarray(distances, np.float64))
+    )
+    searches = records * len(signatures) / len(near)
+    chances: Numbers = searches * _below(near, wanted)
     return chances
 
 
 def _below(near: Numbers, wanted: Numbers) -> Numbers:
     """How many strangers are at each distance or below, by those of the background, which ascend."""
     depths = _depth(near[: NEAREST + 1])
-    excess = float((depths[:NEAREST] - depths[NEAREST]).sum()) + 1 / USUAL
+    excess = float((np.minimum(depths, depths[DOUBTFUL]) - depths[NEAREST]).sum()) + 1 / USUAL
     deeper = np.maximum(_depth(wanted) - depths[NEAREST], 0)
-    carried_on = NEAREST * (1 + deeper / excess) ** -(NEAREST + 1)
+    carried_on = NEAREST * (1 + deeper / excess) ** -(NEAREST - DOUBTFUL + 1)
     return np.where(wanted < near[NEAREST], carried_on, np.searchsorted(near, wanted, side="right"))
 
 
