@@ -8,10 +8,9 @@ of the background that is as near as a match, times the records searched, is the
 Most matches are nearer than anything in the background, so the share must be carried on downwards. Were the
 directions of signatures spread evenly over a sphere in D + 1 dimensions, the share within an angle a of the
 query would fall as sin(a) ** D: the area of a cap. Near each query real signatures follow that law, with D
-from 5 for a gradient to 60 for a rich photograph, and a little more of them come very near: see
-docs/certainty.md. D is told by the nearest of the background, as Hill's estimator tells the exponent of a
-power law. Being so few they leave it uncertain, and the share is the mean over what D may be, which falls as
-Pareto's law does.
+from 8 for a gradient to 100 for a rich photograph: see docs/certainty.md. D is told by the nearest of the
+background, as Hill's estimator tells the exponent of a power law. Being so few they leave it uncertain, and
+the share is the mean over what D may be, which falls as Pareto's law does.
 
 The background may hold the query itself, and windows of it. So the very nearest are not trusted: they count
 as no nearer than the next one, which is what an estimator does with censored observations.
@@ -230,9 +229,11 @@ class Certainty:
         InputError
             `max_false` is given and nothing is known of the index's scheme.
         """
-        background = Background.shipped(self._backend.scheme) if any(found) else None
+        background = None
+        if any(found) or max_false is not None:
+            background = Background.shipped(self._backend.scheme)
         if background is None:
-            if any(found) and max_false is not None:
+            if max_false is not None:
                 raise InputError(
                     "max_false takes signatures of the default scheme, and this index has others; use cutoff"
                 )

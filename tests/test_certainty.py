@@ -204,7 +204,7 @@ def test_of_other_signatures_nothing_is_known():
         [match] = index.search(make_picture(1))
         assert match.expected_false is None
         with pytest.raises(sigsearch.InputError, match="max_false takes signatures of the default scheme"):
-            index.search(make_picture(1), max_false=1)
+            index.search(make_picture(2), max_false=1)
 
 
 def test_a_plain_query_is_told_to_be_plain():
