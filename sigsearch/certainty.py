@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from sigsearch.bounds import check_max_false
 from sigsearch.calibration import mirrored
 from sigsearch.errors import InputError
 from sigsearch.neighbours import opposites
@@ -95,7 +96,7 @@ class Background:
 
     @classmethod
     def shipped(cls, scheme: Scheme) -> Background | None:
-        """The one that comes with sigsearch; None for a scheme of other signatures than the default ones."""
+        """The one that comes with sigsearch; None for regions, or other signatures than the default ones."""
         usual = replace(DEFAULT_SCHEME.with_words_of(scheme), decode_side=scheme.decode_side)
         return _shipped() if scheme == usual else None
 
@@ -198,6 +199,15 @@ class Certainty:
         self._backend = backend
         self._counts: dict[Filter | None, tuple[int, float, float]] = {}
 
+    def check(self, max_false: object) -> None:
+        """Raise `InputError` unless it is a number above 0 and can be held to here, or None."""
+        check_max_false(max_false)
+        if max_false is not None and Background.shipped(self._backend.scheme) is None:
+            raise InputError(
+                "max_false is for whole pictures and the default scheme's signatures, and this index has "
+                "others; use cutoff"
+            )
+
     def judge(
         self,
         images: Sequence[object],
@@ -223,20 +233,9 @@ class Certainty:
         -----
         PlainWarning
             There are matches that may well be chance, since chance gives many below the cutoff.
-
-        Raises
-        ------
-        InputError
-            `max_false` is given and nothing is known of the index's scheme.
         """
-        background = None
-        if any(found) or max_false is not None:
-            background = Background.shipped(self._backend.scheme)
+        background = Background.shipped(self._backend.scheme) if any(found) else None
         if background is None:
-            if max_false is not None:
-                raise InputError(
-                    "max_false takes signatures of the default scheme, and this index has others; use cutoff"
-                )
             return list(found)
         records = self._count(where)
         judged = []
