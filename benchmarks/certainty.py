@@ -70,6 +70,10 @@ def certainty(
         Path | None, typer.Option(help="write a background of the folder's pictures here; measure nothing")
     ] = None,
     count: Annotated[int, typer.Option(help="signatures of the background that is written")] = 4_000,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(help="a folder in the folder that the background is not made of, such as one of edits"),
+    ] = None,
 ) -> None:
     """Compare promised false matches with those that come, by kind of query and size of collection.
 
@@ -77,7 +81,8 @@ def certainty(
     """
     parts = split(pictures)
     if write:
-        save_background(make_background(parts[0], count, seed), write)
+        chosen = [source for source in parts[0] if not set(leave_out or ()) & {*getattr(source, "parts", ())}]
+        save_background(make_background(chosen, count, seed), write)
         print(f"{write}: {write.stat().st_size:,} bytes")
         return
     same = same_pictures(parts[1], parts[0] + parts[2])
