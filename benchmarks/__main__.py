@@ -4,6 +4,7 @@ import typer
 
 from benchmarks.borders import borders
 from benchmarks.bulk import bulk
+from benchmarks.certainty import certainty
 from benchmarks.cost import cost
 from benchmarks.decoding import decoding
 from benchmarks.embedded import embedded
@@ -18,6 +19,7 @@ app.command()(full)
 app.command()(report)
 app.command()(parity)
 app.command()(cost)
+app.command()(certainty)
 app.command()(decoding)
 app.command()(golden)
 app.command()(embedded)

@@ -3,6 +3,7 @@ from . import filters as filters
 from . import testing as testing
 from .calibration import Calibration as Calibration
 from .calibration import CalibrationRow as CalibrationRow
+from .certainty import PlainWarning as PlainWarning
 from .errors import AccessDeniedError as AccessDeniedError
 from .errors import BackendConflictError as BackendConflictError
 from .errors import BackendError as BackendError

@@ -1,4 +1,4 @@
-"""What bounds a search, its cutoff, limit and effort, and a calibration: defaults and ranges; light."""
+"""What bounds a search (cutoff, chance, limit, effort) and a calibration: defaults and ranges; light."""
 
 from typing import Final
 
@@ -21,6 +21,18 @@ def check_cutoff(cutoff: object) -> None:
 
     if isinstance(cutoff, bool) or not isinstance(cutoff, (int, float, np.floating)) or not 0 <= cutoff <= 1:
         raise InputError(f"wanted a cutoff from 0 to 1, found {cutoff!r}")
+
+
+def check_max_false(max_false: object) -> None:
+    """Raise `InputError` unless it is a number above 0, or None."""
+    import numpy as np
+
+    if max_false is not None and (
+        isinstance(max_false, bool)
+        or not isinstance(max_false, (int, float, np.integer, np.floating))
+        or not max_false > 0
+    ):
+        raise InputError(f"wanted max_false as a number above 0, found {max_false!r}")
 
 
 def check_limit(limit: object) -> None:

@@ -19,7 +19,16 @@ from sigsearch import config, plugins, signatures
 from sigsearch.adding import Journal, OnConflict, Pipeline, draft_of, look_for_vanished, ready_record
 from sigsearch.backend import Backend, Capability, Known, Outcome
 from sigsearch.batches import batched
-from sigsearch.bounds import CUTOFF, EFFORT, LIMIT, SAMPLES, check_cutoff, check_effort, check_limit
+from sigsearch.bounds import (
+    CUTOFF,
+    EFFORT,
+    LIMIT,
+    SAMPLES,
+    check_cutoff,
+    check_effort,
+    check_limit,
+)
+from sigsearch.certainty import Certainty
 from sigsearch.errors import (
     ClosedError,
     InputError,
@@ -146,6 +155,7 @@ class Index:
         self.limits = limits
         self._scheme = backend.scheme
         self._open_backend: Backend | None = backend
+        self._certainty = Certainty(backend)
 
     def __repr__(self) -> str:
         return f"<sigsearch index at {self.location!r}{', closed' * (self._open_backend is None)}>"
@@ -491,6 +501,7 @@ class Index:
         limit: int | None = LIMIT,
         where: Where = None,
         effort: int = EFFORT,
+        max_false: float | None = None,
     ) -> list[Match]:
         """Find the copies of a picture.
 
@@ -510,6 +521,9 @@ class Index:
             From 1, quickest, to 5, thorough: how hard a backend looks that finds candidates by words, as
             Elasticsearch does. One that compares with every record, as the embedded one, misses nothing
             anyway.
+        max_false : float, optional
+            Only matches of which chance alone would give no more than this as near: 0.01 is one in a hundred
+            such searches. See `Match.expected_false`.
 
         Returns
         -------
@@ -520,6 +534,8 @@ class Index:
         -----
         FeaturelessWarning
             The picture has no features and matches nothing.
+        PlainWarning
+            The picture is so plain that chance alone gives many of the matches.
 
         Raises
         ------
@@ -535,6 +551,7 @@ class Index:
             limit=limit,
             where=where,
             effort=effort,
+            max_false=max_false,
         )[0]
 
     def search_many(
@@ -546,6 +563,7 @@ class Index:
         limit: int | None = LIMIT,
         where: Where = None,
         effort: int = EFFORT,
+        max_false: float | None = None,
     ) -> list[list[Match]]:
         """Find the copies of many pictures: a list of matches for each, as `search` gives them."""
         if isinstance(images, (str, bytes, os.PathLike)):
@@ -555,6 +573,7 @@ class Index:
         check_cutoff(cutoff)
         check_limit(limit)
         check_effort(effort)
+        self._certainty.check(max_false)
         wanted = as_filter(where)
         backend = self._backend
         results: list[list[Match]] = []
@@ -565,7 +584,10 @@ class Index:
             ]
         for batch in batched(images, SEARCH_BATCH):
             queries = [self._query(image, all_orientations) for image in batch]
-            results += self._search_batch(backend, queries, cutoff, limit, wanted, effort)
+            found = self._search_batch(backend, queries, cutoff, limit, wanted, effort)
+            results += self._certainty.judge(
+                batch, queries, found, cutoff=cutoff, max_false=max_false, where=wanted
+            )
         return results
 
     def _query(self, image: ImageLike, all_orientations: bool) -> npt.NDArray[np.int8]:

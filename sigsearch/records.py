@@ -144,6 +144,10 @@ class Match:
         The part of the query that it matched, as the query was given.
     windows : int or None
         In an index of regions: how many windows of the two agree. None where whole pictures matched.
+    expected_false : float or None
+        How many matches as near as this or nearer chance alone would give for this query among the records
+        searched: 1e-6 is no chance, 20 is nothing but. None in an index of regions, and in a scheme of other
+        signatures than the default ones. See docs/certainty.md.
     """
 
     distance: float
@@ -155,6 +159,7 @@ class Match:
     box: Box = WHOLE
     query_box: Box = WHOLE
     windows: int | None = None
+    expected_false: float | None = None
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -167,6 +172,7 @@ class Match:
             "metadata": self.metadata,
             "orientation": self.orientation,
             "word_matches": self.word_matches,
+            "expected_false": self.expected_false,
         }
         if self.windows is None and self.box == WHOLE:
             return found

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import typer
 
 import sigsearch
-from sigsearch.bounds import MOST_EFFORT, check_cutoff
+from sigsearch.bounds import MOST_EFFORT, check_cutoff, check_max_false
 from sigsearch.cli.output import INTERRUPTED, complain
 from sigsearch.errors import InputError
 from sigsearch.limits import DEFAULT_LIMITS
@@ -35,6 +35,11 @@ def _check_cutoff(cutoff: float) -> float:
     return cutoff
 
 
+def _check_max_false(max_false: float | None) -> float | None:
+    check_max_false(max_false)
+    return max_false
+
+
 Location: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -48,6 +53,14 @@ Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Write JSON, one o
 Cutoff: TypeAlias = Annotated[
     float,
     typer.Option(metavar="D", callback=_check_cutoff, help="Matches have a distance below it, from 0 to 1."),
+]
+MaxFalse: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        metavar="N",
+        callback=_check_max_false,
+        help="Only matches of which chance alone would give no more than this, such as 0.01.",
+    ),
 ]
 Limit: TypeAlias = Annotated[int, typer.Option(metavar="N", help="At most so many matches, the nearest.")]
 Effort: TypeAlias = Annotated[

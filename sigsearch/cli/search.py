@@ -19,6 +19,7 @@ from sigsearch.cli.options import (
     Json,
     Limit,
     Location,
+    MaxFalse,
     Where,
     limit_to,
     load_kernels,
@@ -41,13 +42,16 @@ def search(
     limit: Limit = LIMIT,
     where: Where = None,
     effort: Effort = EFFORT,
+    max_false: MaxFalse = None,
     allow_private: AllowPrivate = False,
     as_json: Json = False,
 ) -> int:
     """Find the copies of pictures in an index, the nearest first.
 
-    On a terminal a table for each picture. In a pipe a line for each match: distance, orientation and
-    path (or id, of a record without path), separated by tabs; then the IMAGE, if there are several.
+    On a terminal a table for each picture; "expected false" is how many matches as near as this one or
+    nearer chance alone would give for that picture in this index. In a pipe a line for each match:
+    distance, orientation and path (or id, of a record without path), separated by tabs; then the IMAGE, if
+    there are several.
 
     Exit status: 0 something matched, 1 nothing did, 2 an error.
     """
@@ -66,6 +70,7 @@ def search(
                         limit=limit,
                         where=wanted,
                         effort=effort,
+                        max_false=max_false,
                     )
             except ImageError as error:
                 complain(error)
@@ -83,17 +88,29 @@ def search(
 
 def _show(image: str, matches: list[Match], *, several: bool) -> None:
     rows = [[f"{match.distance:.4f}", match.orientation, match.path or match.id] for match in matches]
+    headings = ["distance", "orientation", "path"]
     terminal = sys.stdout.isatty()
+    if terminal:
+        headings.insert(1, "expected false")
+        for row, match in zip(rows, matches, strict=True):
+            row.insert(1, _number(match.expected_false))
     if several and not terminal:
         rows = [[*row, image] for row in rows]
     if several and terminal:
         say(f"{image}:")
     if matches:
-        say_rows(["distance", "orientation", "path"], rows)
+        say_rows(headings, rows)
     elif terminal:
         say("no match")
     if several and terminal:
         say()
+
+
+def _number(expected: float | None) -> str:
+    """As a person reads it: 3e-05, 0.2, 40."""
+    if expected is None:
+        return "unknown"
+    return f"{expected:.1g}" if expected < 1 else f"{float(f'{expected:.2g}'):,.0f}"
 
 
 def explain(

@@ -153,8 +153,10 @@ def test_on_a_terminal_matches_are_a_table(terminal, photos, mona_lisa, caravagg
     status, shown = terminal("search", "--index", photos, mona_lisa, columns=200)
     assert status == 0
     lines = shown.splitlines()
-    assert lines[1].split() == ["0.0000", "as-is", str(mona_lisa)]
-    for name in ("distance", "orientation", "path"):
+    distance, expected_false, *rest = lines[1].split()
+    assert (distance, rest) == ("0.0000", ["as-is", str(mona_lisa)])
+    assert 0 < float(expected_false) < 1e-6
+    for name in ("distance", "expected false", "orientation", "path"):
         assert name in lines[0]
 
 

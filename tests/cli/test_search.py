@@ -64,12 +64,45 @@ def test_json_is_one_object_a_query_a_line_each(run, photos, mona_lisa, other_mo
     assert (first["query"], second["query"]) == (str(other_mona_lisa), str(caravaggio))
     assert [match["id"] for match in first["matches"]] == ["pixabay", str(mona_lisa)]
     match = first["matches"][1]
-    assert set(match) == {"id", "distance", "path", "metadata", "orientation", "word_matches"}
+    assert set(match) == {
+        "id",
+        "distance",
+        "path",
+        "metadata",
+        "orientation",
+        "word_matches",
+        "expected_false",
+    }
+    assert 0 < match["expected_false"] < 1e-3
     assert match["distance"] == MONA_LISAS
     assert match["path"] == str(mona_lisa)
     assert match["metadata"] == {"painter": "Leonardo", "year": 1503}
     assert match["orientation"] == "as-is"
     assert [match["distance"] for match in second["matches"]] == [0.0]
+
+
+def test_max_false_leaves_out_what_may_be_chance(run, photos, mona_lisa, other_mona_lisa):
+    found = run("search", "--index", photos, "--json", mona_lisa)
+    least, most = (match["expected_false"] for match in json.loads(found.out)["matches"])
+    between = (least + most) / 2
+    assert run("search", "--index", photos, "--max-false", between, mona_lisa).lines == [
+        f"0.0000\tas-is\t{mona_lisa}"
+    ]
+    assert run("search", "--index", photos, "--max-false", least / 2, mona_lisa).status == 1
+
+
+@pytest.mark.parametrize("max_false", ["0", "-1", "nan"])
+def test_max_false_is_a_number_above_0(run, photos, mona_lisa, max_false):
+    result = run("search", "--index", photos, f"--max-false={max_false}", mona_lisa)
+    assert result.is_one_line_error("wanted max_false as a number above 0")
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [(None, "unknown"), (3.2e-5, "3e-05"), (0.23, "0.2"), (1.0, "1"), (39.8, "40"), (12_345.0, "12,000")],
+)
+def test_expected_false_is_short(expected, text):
+    assert commands._number(expected) == text
 
 
 def test_nothing_matched_is_exit_status_1(run, photos, mirrored):
