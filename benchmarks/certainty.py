@@ -100,13 +100,13 @@ def certainty(
     for records in RECORDS:
         print(f"\n{records:,} records: came where so many were promised, and their ratio")
         print(f"{'':12} {'queries':>7} " + " ".join(f"{promised:>16g}" for promised in PROMISED))
-        for kind, chosen in _by_kind(queries.kinds).items():
+        for kind, of_kind in _by_kind(queries.kinds).items():
             cells = [
-                came_at(promised / records, shares[chosen], below[chosen], compared[chosen])
+                came_at(promised / records, shares[of_kind], below[of_kind], compared[of_kind])
                 for promised in PROMISED
             ]
             told = " ".join(f"{_told(cell, records):>16}" for cell in cells)
-            print(f"{kind:12} {chosen.sum():7,} {told}")
+            print(f"{kind:12} {of_kind.sum():7,} {told}")
     print("\nin brackets: fewer than 5 false matches were seen")
 
 

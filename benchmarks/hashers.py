@@ -5,6 +5,7 @@ A script of its own, so that another Python may run it: imagededup wants a deep 
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def main(folder: str, workers: int) -> None:
             image_dir=folder, num_enc_workers=workers
         )
     try:
-        from perception import hashers as perception
+        perception: Any = import_module("perception.hashers")
     except ImportError:
         pass
     else:

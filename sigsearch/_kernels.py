@@ -430,7 +430,7 @@ def signatures_of(sums: Array, rows: Array, columns: Array, grid: int, tolerance
 
 @kernel([types.int8[:, ::1](types.Array(types.int64, 3, "C", readonly=True), _INT, _INT)])
 def signatures_of_means(means: Array, tolerance: int, levels: int) -> Array:
-    """Signatures of grey means that are known (step 4), ``(n, grid, grid)`` to ``(n, grid * grid * 8)`` int8."""
+    """Signatures of known grey means (step 4), ``(n, grid, grid)`` to ``(n, grid * grid * 8)`` int8."""
     n, grid = means.shape[0], means.shape[1]
     signatures = np.zeros((n, grid * grid * NEIGHBOURS), np.int8)
     bounds = np.empty(levels, np.int64)

@@ -29,7 +29,7 @@ import os
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Final
@@ -41,6 +41,7 @@ from sigsearch.bounds import check_max_false
 from sigsearch.calibration import mirrored
 from sigsearch.errors import InputError
 from sigsearch.neighbours import opposites
+from sigsearch.orientations import ORIENTATIONS
 from sigsearch.scheme import DEFAULT_SCHEME
 from sigsearch.sources import describe
 
@@ -96,8 +97,10 @@ class Background:
 
     @classmethod
     def shipped(cls, scheme: Scheme) -> Background | None:
-        """The one that comes with sigsearch; None for regions, or other signatures than the default ones."""
-        usual = replace(DEFAULT_SCHEME.with_words_of(scheme), decode_side=scheme.decode_side)
+        """The one that comes with sigsearch; None for other signatures than the default ones."""
+        usual = replace(
+            DEFAULT_SCHEME.with_words_of(scheme), views=scheme.views, decode_side=scheme.decode_side
+        )
         return _shipped() if scheme == usual else None
 
     def distances(self, signatures: Signatures) -> Numbers:
@@ -135,7 +138,8 @@ def expected_false(
         It grows with the distance, and is above 0.
     """
     # Of 16 orientations each is the mirror image of another one.
-    asked = signatures if len(signatures) > 1 else np.concatenate([signatures, background.mirror(signatures)])
+    turned = len(signatures) >= len(ORIENTATIONS)
+    asked = signatures if turned else np.concatenate([signatures, background.mirror(signatures)])
     near, wanted = (
         _resolved(each, signatures[0])
         for each in (background.distances(asked), np.asarray(distances, np.float64))
@@ -192,6 +196,32 @@ def _shipped() -> Background:
     return Background(signatures, DEFAULT_SCHEME.grid_size)
 
 
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """What chance gives among so many records.
+
+    Attributes
+    ----------
+    records : int
+    background : Background or None
+        None for other signatures than the default ones, of which nothing is known.
+    """
+
+    records: int
+    background: Background | None
+
+    def of_distance(self, signatures: Signatures, distance: float) -> float | None:
+        """How many are as near to a query; see `expected_false`."""
+        if self.background is None:
+            return None
+        featured = signatures[signatures.any(axis=1)]
+        return float(expected_false(featured, [distance], self.records, self.background)[0])
+
+    def of_share(self, share: float) -> float:
+        """How many are as near as this share of strangers."""
+        return self.records * share
+
+
 class Certainty:
     """Tells the matches of one index from what chance gives there."""
 
@@ -204,8 +234,7 @@ class Certainty:
         check_max_false(max_false)
         if max_false is not None and Background.shipped(self._backend.scheme) is None:
             raise InputError(
-                "max_false is for whole pictures and the default scheme's signatures, and this index has "
-                "others; use cutoff"
+                "max_false is for the default scheme's signatures, and this index has others; use cutoff"
             )
 
     def judge(
@@ -261,6 +290,10 @@ class Certainty:
                     )
             judged.append(matches)
         return judged
+
+    def chance(self, where: Filter | None) -> Chance:
+        """What chance gives among the records that a filter is true of."""
+        return Chance(self._count(where), Background.shipped(self._backend.scheme))
 
     def _count(self, where: Filter | None) -> int:
         """How many records are searched; for a moment as it was, where to count them takes long."""

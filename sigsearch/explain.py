@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sigsearch.backend import Backend
     from sigsearch.filters import Filter
-    from sigsearch.records import Record
+    from sigsearch.records import Match, Record
 
 
 def explain(
@@ -24,7 +24,7 @@ def explain(
     queries: npt.NDArray[np.int8],
     record: Record,
     *,
-    found: bool,
+    match: Match | None,
     all_orientations: bool,
     cutoff: float,
     limit: int | None,
@@ -35,27 +35,31 @@ def explain(
 
     Parameters
     ----------
-    queries : ndarray of int8, shape (16, 648) or (1, 648)
-        The query in all orientations, or a ready signature, whose others are not to be had.
-    found : bool
-        Whether the search that is explained found the record.
+    queries : ndarray of int8, shape (parts, 16, 648) or (1, 1, 648)
+        The query, and what is inside its borders, in all orientations; or a ready signature, whose others are
+        not to be had.
+    match : Match or None
+        The record as the search that is explained found it.
     """
     scheme = backend.scheme
-    searched = len(queries) if all_orientations else 1
+    orientations = queries.shape[1]
+    searched = orientations if all_orientations else 1
     stored = np.stack([view.signature for view in record.views])
-    apart = np.stack([signatures.distances(query, stored, scheme=scheme) for query in queries])
-    orientation, view = np.unravel_index(np.argmin(apart[:searched]), (searched, len(stored)))
-    distance = float(apart[orientation, view])
-    best = int(np.argmin(apart.min(axis=1)))
-    best_distance = float(apart[best].min())
-    words = signatures.encode_words(np.stack([queries[orientation], stored[view]]), scheme=scheme)
+    apart = np.stack(
+        [[signatures.distances(query, stored, scheme=scheme) for query in part] for part in queries]
+    )
+    nearest = np.argmin(apart[:, :searched])
+    part, orientation, view = np.unravel_index(nearest, (len(queries), searched, len(stored)))
+    distance = float(apart[part, orientation, view])
+    best = int(np.argmin(apart.min(axis=(0, 2))))
+    best_distance = float(apart[:, best].min())
+    query = queries[part, orientation]
+    words = signatures.encode_words(np.stack([query, stored[view]]), scheme=scheme)
 
     featureless = not queries.any()
-    rank = (
-        None if featureless else _rank(backend, queries[orientation], record.id, where, cutoff, limit, effort)
-    )
+    rank = None if featureless else _rank(backend, query, record.id, where, cutoff, limit, effort)
     advice = []
-    if found:
+    if match is not None:
         pass
     elif featureless:
         advice.append("the query has no features, it matches nothing: search for another picture")
@@ -78,14 +82,14 @@ def explain(
             advice.append(f"the backend does not offer it as a candidate{more}")
         elif not excluded:
             advice.append(f"too many records are nearer: raise limit above {limit}")
-    turned = len(queries) > 1
+    turned = orientations > 1
     return Explanation(
         id=record.id,
-        found=found,
-        distance=distance,
+        found=match is not None,
+        distance=distance if match is None else match.distance,
         word_matches=int((words[0] == words[1]).sum()),
         word_count=scheme.word_count,
-        orientation=ORIENTATIONS[orientation],
+        orientation=ORIENTATIONS[orientation] if match is None else match.orientation,
         cutoff=cutoff,
         limit=limit,
         candidate_rank=rank,

@@ -38,12 +38,14 @@ from sigsearch.errors import (
     StorageError,
 )
 from sigsearch.filters import Filter, as_filter
+from sigsearch.images import read_pixels
 from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.orientations import ORIENTATIONS
 from sigsearch.progress import Meter
 from sigsearch.reading.archives import Member
 from sigsearch.records import (
     AddReport,
+    Box,
     Explanation,
     Item,
     Match,
@@ -98,8 +100,8 @@ def open(
         default scheme, with whatever words the index finds them by, of the views that the index has, and of
         pictures decoded as it has it.
     views : 'whole' or 'regions', optional
-        What of a picture is signed, instead of what the scheme says: with ``"regions"`` also windows of it, so
-        that its crops are found, and it in collages. See docs/regions.md for what that costs.
+        What of a picture is signed, instead of what the scheme says: with ``"regions"`` also windows of
+        it, so that its crops are found, and it in collages. See docs/regions.md for what that costs.
     create : bool
         If False, an index that does not exist is an error.
     limits : Limits, optional
@@ -578,28 +580,34 @@ class Index:
         backend = self._backend
         results: list[list[Match]] = []
         if self._scheme.views == "regions":
-            return [
-                self._search_regions(backend, image, all_orientations, cutoff, limit, wanted, effort)
-                for image in images
-            ]
+            for image in images:
+                matches = self._search_regions(
+                    backend, image, all_orientations, cutoff, limit, wanted, effort
+                )
+                results.append([match for match in matches if _is_certain(match, max_false)])
+            return results
         for batch in batched(images, SEARCH_BATCH):
             queries = [self._query(image, all_orientations) for image in batch]
             found = self._search_batch(backend, queries, cutoff, limit, wanted, effort)
             results += self._certainty.judge(
-                batch, queries, found, cutoff=cutoff, max_false=max_false, where=wanted
+                batch,
+                [query.signatures for query in queries],
+                found,
+                cutoff=cutoff,
+                max_false=max_false,
+                where=wanted,
             )
         return results
 
-    def _query(self, image: ImageLike, all_orientations: bool) -> npt.NDArray[np.int8]:
-        """The signatures to search for: (1, 648), (16, 648), or (0, 648) for want of features."""
-        if all_orientations:
-            query = signatures.compute_orientations(image, scheme=self._scheme, limits=self.limits)
-        else:
-            query = signatures.compute_signature(image, scheme=self._scheme, limits=self.limits)[np.newaxis]
-        if query.any():
-            return query
-        _warn_featureless(image)
-        return query[:0]
+    def _query(self, image: ImageLike, all_orientations: bool) -> _Query:
+        """What to search for: nothing, with a warning, for want of features."""
+        views = signatures.compute_query_views(
+            image, scheme=self._scheme, limits=self.limits, all_orientations=all_orientations
+        )
+        query = _Query.of(views)
+        if not len(query.signatures):
+            _warn_featureless(image)
+        return query
 
     def _search_regions(
         self,
@@ -614,24 +622,32 @@ class Index:
         from sigsearch import regions
 
         if signatures.is_signature(image, self._scheme):  # which has no windows
-            query_signatures = self._query(image, all_orientations)
-            return self._search_batch(backend, [query_signatures], cutoff, limit, where, effort)[0]
+            queries = [self._query(image, all_orientations)]
+            return self._search_batch(backend, queries, cutoff, limit, where, effort)[0]
         query = regions.Query.of(image, self._scheme, limits=self.limits, all_orientations=all_orientations)
         if not query.signatures.any():
             _warn_featureless(image)
             return []
-        return regions.search(backend, query, cutoff=cutoff, limit=limit, where=where, effort=effort)
+        return regions.search(
+            backend,
+            query,
+            cutoff=cutoff,
+            limit=limit,
+            where=where,
+            effort=effort,
+            chance=self._certainty.chance(where),
+        )
 
     def _search_batch(
         self,
         backend: Backend,
-        queries: Sequence[npt.NDArray[np.int8]],
+        queries: Sequence[_Query],
         cutoff: float,
         limit: int | None,
         where: Filter | None,
         effort: int,
     ) -> list[list[Match]]:
-        every = np.concatenate(queries)
+        every = np.concatenate([query.signatures for query in queries])
         found = iter(
             backend.candidates(every, where=where, cutoff=cutoff, limit=limit, effort=effort)
             if len(every)
@@ -640,8 +656,8 @@ class Index:
         best: list[list[_Rescored]] = []
         for query in queries:
             nearest: dict[str, _Rescored] = {}
-            for orientation, signature in enumerate(query):
-                for rescored in _rescore(signature, orientation, next(found), cutoff, self._scheme):
+            for row, signature in enumerate(query.signatures):
+                for rescored in _rescore(signature, row, next(found), cutoff, self._scheme):
                     if rescored.id not in nearest or rescored < nearest[rescored.id]:
                         nearest[rescored.id] = rescored
             best.append(sorted(nearest.values())[:limit])
@@ -650,11 +666,11 @@ class Index:
             records.update(zip(missing, backend.get(missing), strict=True))
         return [
             [
-                rescored.match(record)
+                rescored.match(record, query)
                 for rescored in rescoreds
                 if (record := records[rescored.id]) is not None  # deleted a moment ago
             ]
-            for rescoreds in best
+            for rescoreds, query in zip(best, queries, strict=True)
         ]
 
     def explain(
@@ -686,19 +702,23 @@ class Index:
             raise RecordNotFoundError(
                 f"no record {id!r} in the index at {self.location}; 'sigsearch list' shows the ids"
             )
-        if signatures.is_signature(image, self._scheme) and not all_orientations:
-            queries = signatures.compute_signature(image, scheme=self._scheme, limits=self.limits)[np.newaxis]
+        if self._scheme.views == "regions" and not signatures.is_signature(image, self._scheme):
+            image = read_pixels(image, limits=self.limits)  # once, for it may be a stream
+            matches = self._search_regions(backend, image, all_orientations, cutoff, limit, wanted, effort)
         else:
-            queries = signatures.compute_orientations(image, scheme=self._scheme, limits=self.limits)
-        searched = queries if all_orientations else queries[:1]
-        matches: list[Match] = []
-        if searched.any():
-            [matches] = self._search_batch(backend, [searched], cutoff, limit, wanted, effort)
+            matches = []
+        turned = all_orientations or not signatures.is_signature(image, self._scheme)
+        views = signatures.compute_query_views(
+            image, scheme=self._scheme, limits=self.limits, all_orientations=turned
+        )
+        query = _Query.of(views if all_orientations else [(rows[:1], box) for rows, box in views])
+        if self._scheme.views == "whole" and len(query.signatures):
+            [matches] = self._search_batch(backend, [query], cutoff, limit, wanted, effort)
         return explain(
             backend,
-            queries,
+            np.stack([rows for rows, _ in views]),
             record,
-            found=any(match.id == id for match in matches),
+            match=next((match for match in matches if match.id == id), None),
             all_orientations=all_orientations,
             cutoff=cutoff,
             limit=limit,
@@ -707,32 +727,61 @@ class Index:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Query:
+    """What is searched for: a picture and what is inside its borders, in one or all orientations.
+
+    Attributes
+    ----------
+    signatures : ndarray of int8, shape (rows, 648)
+        Those with features.
+    orientations : list of str
+        Of each row.
+    boxes : list of Box
+        Of each row, in the picture as it is.
+    """
+
+    signatures: npt.NDArray[np.int8]
+    orientations: list[str]
+    boxes: list[Box]
+
+    @classmethod
+    def of(cls, views: Sequence[tuple[npt.NDArray[np.int8], Box]]) -> _Query:
+        """From what `compute_query_views` gives."""
+        every = np.concatenate([rows for rows, _ in views])
+        featured = np.flatnonzero(every.any(axis=1)).tolist()
+        names = [ORIENTATIONS[k] for rows, _ in views for k in range(len(rows))]
+        boxes = [box for rows, box in views for _ in rows]
+        return cls(every[featured], [names[k] for k in featured], [boxes[k] for k in featured])
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class _Rescored:
     """A candidate with its exact distance; the order is that of matches."""
 
     distance: float
     id: str
-    orientation: int
+    row: int
     view: int
     word_matches: int
     record: Record | None = field(compare=False)
 
-    def match(self, record: Record) -> Match:
+    def match(self, record: Record, query: _Query) -> Match:
         return Match(
             self.distance,
             self.id,
             record.path,
             record.metadata,
-            ORIENTATIONS[self.orientation],
+            query.orientations[self.row],
             self.word_matches,
             record.views[self.view].box,
+            query.boxes[self.row],
         )
 
 
 def _rescore(
     signature: Signature,
-    orientation: int,
+    row: int,
     candidates: Sequence[Any],
     cutoff: float,
     scheme: Scheme,
@@ -749,13 +798,17 @@ def _rescore(
         _Rescored(
             float(apart[i]),
             candidates[i].id,
-            orientation,
+            row,
             candidates[i].view,
             int(matches),
             candidates[i].record,
         )
         for i, matches in zip(near.tolist(), shared.sum(axis=1), strict=True)
     ]
+
+
+def _is_certain(match: Match, max_false: float | None) -> bool:
+    return max_false is None or match.expected_false is None or match.expected_false <= max_false
 
 
 def _warn_featureless(image: ImageLike) -> None:

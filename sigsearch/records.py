@@ -146,8 +146,8 @@ class Match:
         In an index of regions: how many windows of the two agree. None where whole pictures matched.
     expected_false : float or None
         How many matches as near as this or nearer chance alone would give for this query among the records
-        searched: 1e-6 is no chance, 20 is nothing but. None in an index of regions, and in a scheme of other
-        signatures than the default ones. See docs/certainty.md.
+        searched: 1e-6 is no chance, 20 is nothing but. None in a scheme of other signatures than the default
+        ones. See docs/certainty.md.
     """
 
     distance: float

@@ -59,7 +59,9 @@ def compute_signature(
     """
     if is_signature(image, scheme):
         return as_signatures(image, scheme, ndim=1)
-    signature: Signature = signatures_of_picture(_read(image, scheme, limits, turned=False), scheme, turned=False)[0]
+    signature: Signature = signatures_of_picture(
+        _read(image, scheme, limits, turned=False), scheme, turned=False
+    )[0]
     return signature
 
 

@@ -31,8 +31,8 @@ _LONGEST: Final = 1e8
 def main(handle: int) -> None:
     """Serve the pool at the other end of a connection until it closes that.
 
-    Each message is a picture to read: the picture, the scheme, the limits. Each answer is its views, as bytes,
-    or the reason why there are none.
+    Each message is a picture to read: the picture, the scheme, the limits. Each answer is its views, as
+    bytes, or the reason why there are none.
     """
     connection: Connection[Any, Any] = Connection(handle)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the pool says when to stop

@@ -1,4 +1,4 @@
-"""Regions: windows of a picture that are found again in its crops, and the agreement that makes them matches."""
+"""Regions: windows of a picture that are found again in its crops, and their agreement, a match."""
 
 from sigsearch.regions.matching import Query
 from sigsearch.regions.searching import search

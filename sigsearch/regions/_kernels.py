@@ -1,4 +1,4 @@
-"""The numba kernels of regions: shrinking a picture, blurring it, finding its blobs, and the means of windows.
+"""The numba kernels of regions: to shrink a picture and blur it, its blobs, and the means of windows.
 
 As in `sigsearch._kernels` grey is whole numbers, 0 to `WHITE`, and so is what is summed. A point of a picture
 is given in `UNIT` parts of a pixel from its upper left corner.
@@ -110,12 +110,12 @@ def _is_extreme(stack: Array, k: int, i: int, j: int) -> bool:
 
 
 @helper
-def _peak(before: int, value: int, after: int) -> float:
+def _peak(before: Any, value: Any, after: Any) -> float:
     """Where a parabola through three values has its top, from the middle one: -0.5 to 0.5."""
     bend = before - 2 * value + after
     if bend == 0:
         return 0.0
-    return min(max(0.5 * (before - after) / bend, -0.5), 0.5)
+    return float(min(max(0.5 * (before - after) / bend, -0.5), 0.5))
 
 
 @kernel([types.float64[:, ::1](_STACK, _INT, _INT)])

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from sigsearch.calibration import mirrored
 from sigsearch.images import read_picture
-from sigsearch.orientations import turn_boxes, turn_boxes_back
+from sigsearch.orientations import turn_boxes
 from sigsearch.records import WHOLE, Box, Record
 from sigsearch.regions.canvas import Boxes, Canvas, visible
 from sigsearch.regions.windows import QUERY_SIDE, QUERY_WINDOWS, find_windows
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 
 ALIKE: Final = 0.4
 """Pairs of windows below this distance are looked at."""
-EVIDENCE: Final = 0.5
+EVIDENCE: Final = 0.55
 """What an agreement must exceed to be a match; see `Agreement.evidence`."""
 
+_RARE: Final = 1.5
+_RARER: Final = 6.0
+"""Of the powers of ten by which strangers become rare: without evidence, and for each unit of it."""
 _PLACES: Final = 3
 """Different places of a record that are tried, at most: those that most pairs speak for."""
 _TOLERANCE: Final = 0.4
@@ -102,6 +105,14 @@ class Agreement:
     windows: int
     box: Box
     query_box: Box
+
+    @property
+    def share_of_strangers(self) -> float:
+        """Which share of strangers gives as much evidence: a law fitted to pairs of pictures and mirror images.
+
+        See docs/regions.md for how right it is.
+        """
+        return float(10 ** (-_RARE - _RARER * self.evidence))
 
 
 class Query:
@@ -188,7 +199,7 @@ class Comparison:
         return self._places[0][0]
 
     def _supported(self, pairs: Sequence[Pair]) -> list[tuple[float, Place]]:
-        """The places that pairs say, and what speaks for each: the pairs that say nearly the same; best first."""
+        """The places that pairs say, each with what speaks for it: the pairs that agree; best first."""
         mine = self._boxes[[pair.query for pair in pairs]]
         theirs = self._stored_boxes[[pair.stored for pair in pairs]]
         weights = np.array([(0.6 - pair.distance) ** 2 for pair in pairs])
@@ -197,7 +208,9 @@ class Comparison:
         for number in range(len(pairs)):
             scale = sizes[number] / (theirs[number, 2:] - theirs[number, :2])
             place = Place(scale, mine[number, :2] - theirs[number, :2] * scale)
-            agreeing = (np.abs(place.of(theirs) - mine) < _TOLERANCE * np.tile(sizes, 2)).all(axis=1)
+            agreeing: npt.NDArray[np.bool_] = (
+                np.abs(place.of(theirs) - mine) < _TOLERANCE * np.tile(sizes, 2)
+            ).all(axis=1)
             found.append((self._weight(pairs, weights, agreeing), number, place, agreeing))
         found.sort(key=lambda each: (-each[0], pairs[each[1]]))
         return [
@@ -250,7 +263,7 @@ class Comparison:
         return np.flatnonzero(seen)
 
     def _signed(self, place: Place, shown: npt.NDArray[np.int64]) -> tuple[Signatures, Signatures]:
-        """The signatures of the record's windows in the query and in the record, where the query shows them."""
+        """The signatures of windows in the query and in the record, where the query shows them."""
         boxes = place.of(self._stored_boxes[shown])
         seen = visible(boxes, self._scheme)
         return self._canvas.signatures(boxes, self._scheme) * seen, self._stored[shown] * seen
@@ -295,10 +308,7 @@ class Comparison:
         )
         agreeing = each < _SAME
         evidence = self._evidence(place, shown)
-        if agreeing.any():
-            distance = pooled(signed[agreeing], stored[agreeing])
-        else:
-            distance = float(each.min())
+        distance = pooled(signed[agreeing], stored[agreeing]) if agreeing.any() else float(each.min())
         corners = self._stored_boxes[shown[agreeing]] if agreeing.any() else self._stored_boxes[shown]
         if agreeing.mean() < 0.5:  # a part that both show, not one in the other
             box = np.concatenate([corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)])
@@ -319,7 +329,7 @@ def pooled(a: Signatures, b: Signatures) -> float:
 
 
 def _fit(stored: Boxes, queries: Boxes) -> Place:
-    """The place that fits several pairs best: by least squares over the edges, small windows counting more."""
+    """The place that fits several pairs: by least squares over edges, small windows counting more."""
     weight = 1 / (queries[:, 2:] - queries[:, :2]) ** 2
     scale, shift = np.empty(2), np.empty(2)
     for axis in range(2):
@@ -346,7 +356,7 @@ def _moved(
     middle: npt.NDArray[np.float64],
     extent: npt.NDArray[np.float64],
 ) -> Place:
-    """A place moved along x or y (axes 0, 1), enlarged (2) or squashed (3), round the middle of what is compared."""
+    """A place moved along x or y (axes 0, 1), enlarged (2) or squashed (3), round a middle."""
     scale, shift = place.scale.copy(), place.shift.copy()
     if axis < 2:
         shift[axis] += step * extent[axis] * scale[axis] / 4

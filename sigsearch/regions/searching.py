@@ -1,4 +1,4 @@
-"""The search of an index of regions: candidates by windows, grouped by record, and judged by their agreement."""
+"""The search of an index of regions: candidates by windows, by record, judged by their agreement."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sigsearch.orientations import ORIENTATIONS
-from sigsearch.records import Match
-from sigsearch.regions.matching import ALIKE, EVIDENCE, Agreement, Pair
+from sigsearch.orientations import ORIENTATIONS, turn_boxes_back
+from sigsearch.records import Box, Match
+from sigsearch.regions.matching import ALIKE, EVIDENCE, Pair
 from sigsearch.signatures import distances, encode_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sigsearch.backend import Backend
+    from sigsearch.certainty import Chance
     from sigsearch.filters import Filter
     from sigsearch.records import Candidate, Record
     from sigsearch.regions.matching import Comparison, Query
@@ -48,11 +49,15 @@ def search(
     limit: int | None,
     where: Filter | None,
     effort: int,
+    chance: Chance,
 ) -> list[Match]:
-    """The records that show a part of the query or are part of it, the most evident first."""
+    """The records that show a part of the query, or a part of which it shows, the nearest first.
+
+    `chance` tells how many strangers are as near as whole pictures at a distance, or as a share of all.
+    """
     pairs = _candidates(backend, query, cutoff, limit, where, effort)
     promised = {id: max(map(_promise, own.values())) for id, own in pairs.items()}
-    likely = sorted(promised, key=lambda id: (-promised[id], id))[: max(LOOKED_AT, limit or 0)]
+    likely = sorted(promised, key=lambda each: (-promised[each], each))[: max(LOOKED_AT, limit or 0)]
     compared = [
         (record, orientation, query.comparison(record, orientation, own))
         for record in backend.get(likely)
@@ -65,7 +70,7 @@ def search(
         whole = next((pair.distance for pair in pairs[record.id][orientation] if pair.query == 0), None)
         if whole is None and rank >= JUDGED and comparison.support < CLEAR:
             continue
-        judged = _judge(query, record, orientation, comparison, whole, cutoff)
+        judged = _judge(query, record, orientation, comparison, whole, cutoff, chance)
         if judged is not None and (record.id not in best or _better(judged, best[record.id])):
             best[record.id] = judged
     matches = sorted((match for _, match in best.values()), key=lambda match: (match.distance, match.id))
@@ -91,19 +96,17 @@ def _candidates(
     found: dict[str, _Pairs] = defaultdict(lambda: defaultdict(list))
     if not len(asked):
         return found
-    several = backend.candidates(
-        every[asked],
-        where=where,
-        cutoff=max(ALIKE, cutoff),
-        limit=None if limit is None else max(NEAREST, limit),
-        effort=effort,
-    )
-    for number, candidates in zip(asked.tolist(), several, strict=True):
-        orientation, view = divmod(number, views)
-        for candidate, distance in _rescored(every[number], candidates, query.scheme):
-            whole = view == 0
-            if whole == (candidate.view == 0) and distance < (cutoff if whole else ALIKE):
-                found[candidate.id][orientation].append(Pair(distance, view, candidate.view))
+    wholes = asked % views == 0
+    for rows, least in ((asked[wholes], cutoff), (asked[~wholes], ALIKE)):
+        if not len(rows):
+            continue
+        wanted = None if limit is None else max(NEAREST, limit)
+        several = backend.candidates(every[rows], where=where, cutoff=least, limit=wanted, effort=effort)
+        for number, candidates in zip(rows.tolist(), several, strict=True):
+            orientation, view = divmod(number, views)
+            for candidate, distance in _rescored(every[number], candidates, query.scheme):
+                if distance < least and (view == 0) == (candidate.view == 0):
+                    found[candidate.id][orientation].append(Pair(distance, view, candidate.view))
     return found
 
 
@@ -125,26 +128,34 @@ def _promise(pairs: Sequence[Pair]) -> float:
 
 
 def _judge(
-    query: Query, record: Record, orientation: int, comparison: Comparison, whole: float | None, cutoff: float
+    query: Query,
+    record: Record,
+    orientation: int,
+    comparison: Comparison,
+    whole: float | None,
+    cutoff: float,
+    chance: Chance,
 ) -> tuple[float, Match] | None:
     """The evidence and the match, if it is one; `whole` is the distance of the whole pictures."""
     found = comparison.agreement()
     evidence = found.evidence if found is not None else 0.0
-    by_windows = found is not None and evidence > (EVIDENCE if whole is None else BACKED)
-    if found is not None and by_windows and found.distance < cutoff:
-        return evidence, _match(query, record, orientation, found)
+    words = encode_words(
+        np.stack([query.signatures[orientation, 0], record.views[0].signature]), scheme=query.scheme
+    )
+    common = (
+        record.id,
+        record.path,
+        record.metadata,
+        ORIENTATIONS[orientation],
+        int((words[0] == words[1]).sum()),
+    )
+    by_chance = None if whole is None else chance.of_distance(query.signatures[:, 0], whole)
+    enough = EVIDENCE if whole is None else BACKED
+    if found is not None and evidence > enough and found.distance < cutoff:
+        query_box = Box(*turn_boxes_back(np.array([found.query_box]), orientation)[0].tolist())
+        by_share = chance.of_share(len(query.signatures) * found.share_of_strangers)
+        expected = by_share if by_chance is None else min(by_share, by_chance)
+        return evidence, Match(found.distance, *common, found.box, query_box, found.windows, expected)
     if whole is not None and (whole < SURE or len(record.views) <= FEW):
-        return evidence, _match(query, record, orientation, None, whole)
+        return evidence, Match(whole, *common, expected_false=by_chance)
     return None
-
-
-def _match(
-    query: Query, record: Record, orientation: int, found: Agreement | None, whole: float = 1.0
-) -> Match:
-    scheme = query.scheme
-    words = encode_words(query.signatures[orientation, 0], scheme=scheme)
-    shared = int((words == encode_words(record.views[0].signature, scheme=scheme)).sum())
-    common = (record.id, record.path, record.metadata, ORIENTATIONS[orientation], shared)
-    if found is None:
-        return Match(whole, *common)
-    return Match(found.distance, *common, found.box, found.query_box, found.windows)
