@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +108,7 @@ class Agreement:
 
     @property
     def share_of_strangers(self) -> float:
-        """Which share of strangers gives as much evidence: a law fitted to pairs of pictures and mirror images.
+        """Which share of strangers gives as much evidence, by a law fitted to mirrored queries.
 
         See docs/regions.md for how right it is.
         """
