@@ -2,6 +2,7 @@
 
 import typer
 
+from benchmarks.borders import borders
 from benchmarks.bulk import bulk
 from benchmarks.certainty import certainty
 from benchmarks.cost import cost
@@ -24,6 +25,7 @@ app.command()(golden)
 app.command()(embedded)
 app.command()(migration)
 app.command()(bulk)
+app.command()(borders)
 
 if __name__ == "__main__":
     app(prog_name="python -m benchmarks")

@@ -126,6 +126,57 @@ def all_active(pixels: Array, rows: Array, columns: Array) -> bool:
     return True
 
 
+@kernel([_INT(pixels, _SUMS, _INT, _INT, _INT, _INT, _INT, _INT) for pixels in _PIXELS])
+def border_width(
+    pixels: Array, box: Array, side: int, most: int, tolerance: int, alike: int, mostly: int, gap: int
+) -> int:
+    """How many lines along one side of a box in a picture are its border: near-uniform and of one grey.
+
+    That grey is the median of the outermost line. The border ends with a line of which ``alike`` hundredths
+    differ from it by no more than ``tolerance``. Before that there may be up to ``gap`` lines one after the
+    other of which only ``mostly`` hundredths do: text does not end a border.
+
+    Parameters
+    ----------
+    pixels : (h, w) int32 grey or (h, w, 3) uint8 RGB
+    box : (4,) int64
+        Columns and rows where it starts and stops: left, top, right, bottom.
+    side : int
+        By its place in the box.
+    most : int
+        It looks at so many lines, from outside inwards; at one or more.
+    tolerance : int
+        In units of grey.
+    alike, mostly : int
+        Hundredths of the pixels of a line.
+    gap : int
+        Lines.
+    """
+    across = side % 2 == 1
+    start, stop = (box[0], box[2]) if across else (box[1], box[3])
+    # Of a long line some 256 pixels tell enough; counted from both its ends, the same ones if it is mirrored.
+    step = max((stop - start) // 256, 1)
+    half = (stop - start + 2 * step - 1) // (2 * step)
+    line = np.empty(2 * half, np.int64)
+    width = grey = 0
+    for i in range(most):
+        at = box[side] + i if side < 2 else box[side] - 1 - i
+        for k in range(half):
+            near, far = start + k * step, stop - 1 - k * step
+            line[2 * k] = _grey_at(pixels, at, near) if across else _grey_at(pixels, near, at)
+            line[2 * k + 1] = _grey_at(pixels, at, far) if across else _grey_at(pixels, far, at)
+        if i == 0:
+            grey = np.sort(line)[half]
+        same = 0
+        for k in range(2 * half):
+            same += abs(line[k] - grey) <= tolerance
+        if 100 * same >= alike * 2 * half:
+            width = i + 1
+        elif 100 * same < mostly * 2 * half or i - width >= gap:
+            break
+    return width
+
+
 @helper
 def _percentile(cumulated: Array, percent: int) -> int:
     """A percentile of ascending sums, interpolated linearly, times 100: a whole number, nothing to round."""
@@ -299,10 +350,10 @@ def _level_bounds(means: Array, same: int, white: int, bounds: Array) -> int:
     bounds[:] = 0
     if count == 0:
         return 1
-    ordered = np.sort(magnitudes[:count])
     lowest = 1
     for k in range(1, levels + 1):
-        bounds[k - 1] = ordered[k * (count - 1) // levels]
+        rank = k * (count - 1) // levels
+        bounds[k - 1] = np.partition(magnitudes[:count], rank)[rank]
         if k > 1 and lowest == 1 and bounds[k - 1] == white:
             lowest = k
     return lowest

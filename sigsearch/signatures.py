@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +12,15 @@ import numpy.typing as npt
 from sigsearch import images
 from sigsearch.errors import InputError
 from sigsearch.limits import DEFAULT_LIMITS, Limits
-from sigsearch.orientations import rows_after
+from sigsearch.orientations import rows_after, turn_boxes
+from sigsearch.records import WHOLE, Box
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 from sigsearch.words import word_positions
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from sigsearch.images import ImageLike, Picture, Pixels
+    from sigsearch.images import ImageLike, Picture, PixelBox, Pixels
 
 Signature = npt.NDArray[np.int8]
 """``(648,)`` int8 in -2 to 2, in the default scheme."""
@@ -56,7 +59,7 @@ def compute_signature(
     """
     if is_signature(image, scheme):
         return as_signatures(image, scheme, ndim=1)
-    signature: Signature = _from_image(image, scheme, limits, turned=False)[0]
+    signature: Signature = signatures_of_picture(_read(image, scheme, limits, turned=False), scheme, turned=False)[0]
     return signature
 
 
@@ -78,9 +81,57 @@ def compute_orientations(
     InputError
         A signature was given: its grid no longer tells how a turned picture's would lie.
     """
-    if is_signature(image, scheme):
-        raise InputError("all orientations can be had of a picture, not of a signature: pass the picture")
-    return _from_image(image, scheme, limits, turned=True)
+    return signatures_of_picture(_read(image, scheme, limits, turned=True), scheme, turned=True)
+
+
+def compute_query_views(
+    image: ImageLike,
+    *,
+    scheme: Scheme = DEFAULT_SCHEME,
+    limits: Limits = DEFAULT_LIMITS,
+    all_orientations: bool = False,
+) -> list[tuple[Signature, Box]]:
+    """The signatures to search with: of the picture, and of what is inside its borders, if it has any.
+
+    A copy in a frame, on a margin or between bars is far from the stored picture, what is inside is near it.
+
+    Parameters
+    ----------
+    image, scheme, limits
+        As of `compute_signature`. A signature is the one view there is.
+    all_orientations : bool
+        Each view in the 16 orientations, as `compute_orientations` gives them.
+
+    Returns
+    -------
+    list of (ndarray of int8, shape (1 or 16, 648), Box)
+        First of the whole picture, then of one to three parts, each inside the one before, where there are
+        borders; see `sigsearch.images.border.inside_borders`. They equal those of the pixels really cut
+        out. A box is of the picture as a person sees it, before it is turned for an orientation. Parts
+        without features are left out.
+
+    Raises
+    ------
+    ImageError
+        The picture cannot be read.
+    InputError
+        All orientations of a signature were wanted.
+    """
+    if is_signature(image, scheme) and not all_orientations:
+        return [(as_signatures(image, scheme, ndim=1)[np.newaxis], WHOLE)]
+    picture = _read(image, scheme, limits, turned=all_orientations)
+    picture = replace(picture, in_full=cache(picture.in_full))  # the whole may want it, and the parts
+    views = [(signatures_of_picture(picture, scheme, turned=all_orientations), WHOLE)]
+    boxes = images.inside_borders(picture.pixels)
+    if boxes and picture.scale > 1:
+        picture = picture.in_full()
+        boxes = images.inside_borders(picture.pixels)
+    for box in boxes:
+        pixels = np.ascontiguousarray(picture.pixels[box.top : box.bottom, box.left : box.right])
+        part = signatures_of_picture(images.Picture.of(pixels, picture.turn), scheme, turned=all_orientations)
+        if part.any():
+            views.append((part, _as_seen(box, picture)))
+    return views
 
 
 def encode_words(signatures: npt.ArrayLike, *, scheme: Scheme = DEFAULT_SCHEME) -> npt.NDArray[np.int64]:
@@ -266,10 +317,17 @@ def _intervals(
     return found
 
 
-def _from_image(image: ImageLike, scheme: Scheme, limits: Limits, *, turned: bool) -> npt.NDArray[np.int8]:
-    """The signature of a picture, or those of its 16 orientations: ``(1 or 16, 648)`` int8."""
-    picture = images.read_picture(image, limits=limits, decode_side=scheme.decode_side)
-    return signatures_of_picture(picture, scheme, turned=turned)
+def _read(image: ImageLike, scheme: Scheme, limits: Limits, *, turned: bool) -> Picture:
+    if turned and is_signature(image, scheme):
+        raise InputError("all orientations can be had of a picture, not of a signature: pass the picture")
+    return images.read_picture(image, limits=limits, decode_side=scheme.decode_side)
+
+
+def _as_seen(box: PixelBox, picture: Picture) -> Box:
+    """A part of a picture's pixels, which are stored, in fractions of the picture as it is to be seen."""
+    height, width = picture.size
+    part = np.array([box], np.float64) / (width, height, width, height)
+    return Box(*turn_boxes(part, picture.turn)[0].tolist())
 
 
 def signatures_of_picture(picture: Picture, scheme: Scheme, *, turned: bool) -> npt.NDArray[np.int8]:
@@ -291,7 +349,7 @@ def signatures_of_picture(picture: Picture, scheme: Scheme, *, turned: bool) -> 
 
 
 def signatures_of_means(means: npt.NDArray[np.int64], scheme: Scheme) -> npt.NDArray[np.int8]:
-    """Step 4: the signatures of grids of grey means, ``(n, 9, 9)`` int64 in units of grey; ``(n, 648)`` int8."""
+    """Step 4: the signatures of grids of grey means, ``(n, 9, 9)`` int64, as ``(n, 648)`` int8."""
     found: npt.NDArray[np.int8] = _kernels().signatures_of_means(means, scheme.tolerance, scheme.levels)
     return found
 

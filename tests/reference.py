@@ -29,6 +29,29 @@ def activity(pixels):
     return across, down
 
 
+def border_width(pixels, box, side, most, tolerance, alike, mostly, gap):
+    left, top, right, bottom = box
+    lines = [row[left:right] for row in grey(pixels)[top:bottom]]
+    if side in (0, 2):
+        lines = [list(column) for column in zip(*lines, strict=True)]
+    if side >= 2:
+        lines.reverse()
+    shares = []
+    border = None
+    for line in lines[:most]:
+        step = max(len(line) // 256, 1)
+        half = math.ceil(Fraction(len(line), 2 * step))
+        chosen = line[::step][:half] + line[::-1][::step][:half]
+        if border is None:
+            border = sorted(chosen)[half]
+        shares.append(Fraction(100 * sum(abs(value - border) <= tolerance for value in chosen), len(chosen)))
+    width = 0
+    for number, share in enumerate(shares):
+        if share >= alike and all(each >= mostly for each in shares[width:number]) and number - width <= gap:
+            width = number + 1
+    return width
+
+
 def percentile(ascending, percent):
     """numpy.percentile, method linear, without its rounding."""
     rank = Fraction(percent) * (len(ascending) - 1) / 100

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from sigsearch.images.border import PixelBox, inside_borders
 from sigsearch.images.decoding import OUT_OF_MEMORY, decode, decode_picture, from_pil, picture_endings
 from sigsearch.images.picture import Picture
 from sigsearch.images.pixels import LUMA, WHITE, Pixels, from_array
@@ -30,8 +31,10 @@ __all__ = [
     "OUT_OF_MEMORY",
     "WHITE",
     "Picture",
+    "PixelBox",
     "Pixels",
     "describe",
+    "inside_borders",
     "is_decoded",
     "is_url",
     "picture_endings",

@@ -184,22 +184,43 @@ def _sum_to(sums: Array, row: int, column: int) -> int:
     return int(upper * (UNIT - down) + lower * down)
 
 
+@helper
+def _nearest(lines: Array, nearest: Array) -> None:
+    """For each cell along an axis the nearest that has a width; itself if it has, or if none has."""
+    grid = nearest.shape[0]
+    for k in range(grid):
+        nearest[k] = k
+        for step in range(grid):
+            if k - step >= 0 and lines[k - step + 1] > lines[k - step]:
+                nearest[k] = k - step
+                break
+            if k + step < grid and lines[k + step + 1] > lines[k + step]:
+                nearest[k] = k + step
+                break
+
+
 @kernel([types.int64[:, :, ::1](_SUMS, _LINES)])
 def cell_means(sums: Array, lines: Array) -> Array:
     """Grey means over the cells of windows, ``(n, grid, grid)`` int64, rounded down.
 
-    `lines` are where the cells of each window meet, ``(n, 2, grid + 1)``: rows and columns, rising.
+    `lines` are where the cells of each window meet, ``(n, 2, grid + 1)``: rows and columns, not falling. A
+    cell without a width, as beyond the picture's edge, has the mean of the nearest that has one.
     """
     count, grid = lines.shape[0], lines.shape[2] - 1
     means = np.empty((count, grid, grid), np.int64)
     corners = np.empty((grid + 1, grid + 1), np.int64)
+    rows, columns = np.empty(grid, np.int64), np.empty(grid, np.int64)
     for n in range(count):
         for r in range(grid + 1):
             for c in range(grid + 1):
                 corners[r, c] = _sum_to(sums, lines[n, 0, r], lines[n, 1, c])
-        for r in range(grid):
-            for c in range(grid):
+        _nearest(lines[n, 0], rows)
+        _nearest(lines[n, 1], columns)
+        for i in range(grid):
+            r = rows[i]
+            for j in range(grid):
+                c = columns[j]
                 area = (lines[n, 0, r + 1] - lines[n, 0, r]) * (lines[n, 1, c + 1] - lines[n, 1, c])
                 total = corners[r + 1, c + 1] - corners[r, c + 1] - corners[r + 1, c] + corners[r, c]
-                means[n, r, c] = total // max(area, 1)
+                means[n, i, j] = total // max(area, 1)
     return means

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sigsearch.images import WHITE, Picture
+from sigsearch.neighbours import STEPS
 from sigsearch.orientations import turn_pixels
 from sigsearch.signatures import signatures_of_means
 
@@ -60,8 +61,8 @@ class Canvas:
     def signatures(self, boxes: Boxes | Sequence[Sequence[float]], scheme: Scheme) -> npt.NDArray[np.int8]:
         """The signatures of windows, ``(n, 648)`` int8.
 
-        A window's grid is laid over all of it: its cells meet, and their means are the grid points'. What
-        of a window is beyond the edge is not there.
+        A window's grid is laid over all of it: its cells meet, and their means are the grid points'. Beyond
+        the edge the picture goes on as at it; see `visible`.
         """
         unit = kernels().UNIT
         corners = np.asarray(boxes, np.float64).reshape(-1, 4)
@@ -72,6 +73,23 @@ class Canvas:
             places = (start + (stop - start) * steps) * (length * unit)
             lines[:, axis] = np.clip(np.floor(places + 0.5), 0, length * unit)
         return signatures_of_means(kernels().cell_means(self._integral, lines), scheme)
+
+
+def visible(boxes: Boxes, scheme: Scheme) -> npt.NDArray[np.bool_]:
+    """Which values of windows' signatures are of points and neighbours within the picture: ``(n, 648)``."""
+    grid = scheme.grid_size
+    middles = (np.arange(grid) + 0.5) / grid
+    seen = np.zeros((2, len(boxes), grid + 2), np.bool_)
+    for axis in range(2):
+        start, stop = boxes[:, 1 - axis, None], boxes[:, 3 - axis, None]
+        places = start + (stop - start) * middles
+        seen[axis, :, 1:-1] = (places > 0) & (places < 1)
+    points = seen[0][:, :, np.newaxis] & seen[1][:, np.newaxis]
+    own = points[:, 1:-1, 1:-1]
+    both = np.empty((len(boxes), grid, grid, len(STEPS)), np.bool_)
+    for k, (down, right) in enumerate(STEPS):
+        both[..., k] = own & points[:, 1 + down : 1 + down + grid, 1 + right : 1 + right + grid]
+    return both.reshape(len(boxes), -1)
 
 
 def kernels() -> ModuleType:

@@ -18,7 +18,7 @@ from sigsearch.calibration import mirrored
 from sigsearch.images import read_picture
 from sigsearch.orientations import turn_boxes, turn_boxes_back
 from sigsearch.records import WHOLE, Box, Record
-from sigsearch.regions.canvas import Boxes, Canvas
+from sigsearch.regions.canvas import Boxes, Canvas, visible
 from sigsearch.regions.windows import QUERY_SIDE, QUERY_WINDOWS, find_windows
 from sigsearch.signatures import signatures_of_picture
 
@@ -29,22 +29,24 @@ if TYPE_CHECKING:
 
     Signatures = npt.NDArray[np.int8]
 
-ALIKE: Final = 0.45
+ALIKE: Final = 0.4
 """Pairs of windows below this distance are looked at."""
-EVIDENCE: Final = 0.35
+EVIDENCE: Final = 0.5
 """What an agreement must exceed to be a match; see `Agreement.evidence`."""
 
-_PLACES: Final = 4
-"""Different places of the record that are tried, at most: those that the nearest pairs say."""
+_PLACES: Final = 3
+"""Different places of a record that are tried, at most: those that most pairs speak for."""
+_TOLERANCE: Final = 0.4
+"""By so much of its size a window may lie elsewhere than another pair says."""
+_VISIBLE: Final = 0.5
+"""So much of a window the query must show."""
 _SAME: Final = 0.5
 """Windows below this distance agree."""
 _ROUNDS: Final = 5
 _STEP: Final = 0.08
 """By which the place is first moved and stretched, of the size of what is compared."""
-_PROMISING: Final = 0.1
+_PROMISING: Final = 0.15
 """Evidence below which a place is not worth refining."""
-_MARGIN: Final = 0.02
-"""By so much of the query a window may be beyond its edge."""
 _LEAST_PIXELS: Final = 8
 """Of a window's side in the query."""
 _STRANGE: Final = 0.68
@@ -67,12 +69,12 @@ class Place(NamedTuple):
 
     def of(self, boxes: Boxes) -> Boxes:
         """Boxes of the record in the query."""
-        placed: Boxes = boxes * np.tile(self.scale, 2) + np.tile(self.shift, 2)
+        placed: Boxes = (boxes.reshape(-1, 2) * self.scale + self.shift).reshape(-1, 4)
         return placed
 
     def back(self, boxes: Boxes) -> Boxes:
         """Boxes of the query in the record."""
-        placed: Boxes = (boxes - np.tile(self.shift, 2)) / np.tile(self.scale, 2)
+        placed: Boxes = ((boxes.reshape(-1, 2) - self.shift) / self.scale).reshape(-1, 4)
         return placed
 
 
@@ -138,89 +140,120 @@ class Query:
             self._canvases[orientation] = self._upright.turned(orientation)
         return self._canvases[orientation]
 
-    def agreement(self, record: Record, orientation: int, pairs: Sequence[Pair]) -> Agreement | None:
-        """The best that these pairs lead to, if anything."""
-        stored = _Stored(
+    def comparison(self, record: Record, orientation: int, pairs: Sequence[Pair]) -> Comparison:
+        """The query in one orientation against a record, some of whose windows look like some of its own."""
+        return Comparison(
+            self._canvas(orientation),
+            turn_boxes(self.boxes, orientation),
             np.array([view.box for view in record.views]),
             np.stack([view.signature for view in record.views]),
+            pairs,
+            self.scheme,
         )
-        comparison = _Comparison(
-            self._canvas(orientation), turn_boxes(self.boxes, orientation), stored, self.scheme
-        )
-        found = comparison.best(pairs)
-        if found is None:
-            return None
-        query_box = turn_boxes_back(np.array([found.query_box]), orientation)[0]
-        return Agreement(found.distance, found.evidence, found.windows, found.box, Box(*query_box.tolist()))
 
 
-class _Stored(NamedTuple):
-    """A record's views."""
+class Comparison:
+    """A query in one orientation against one record.
 
-    boxes: Boxes
-    signatures: Signatures
+    Parameters
+    ----------
+    canvas : Canvas
+    boxes : ndarray of float64, shape (n, 4)
+        Of the query's views.
+    stored_boxes, stored : ndarray
+        Of the record's views, ``(m, 4)`` float64, and their signatures, ``(m, 648)`` int8.
+    pairs : sequence of Pair
+        At least one.
+    """
 
-
-class _Comparison:
-    """A query in one orientation against one record."""
-
-    def __init__(self, canvas: Canvas, boxes: Boxes, stored: _Stored, scheme: Scheme) -> None:
+    def __init__(
+        self,
+        canvas: Canvas,
+        boxes: Boxes,
+        stored_boxes: Boxes,
+        stored: Signatures,
+        pairs: Sequence[Pair],
+        scheme: Scheme,
+    ) -> None:
         self._canvas = canvas
         self._boxes = boxes
+        self._stored_boxes = stored_boxes
         self._stored = stored
         self._scheme = scheme
+        self._places = self._supported(pairs)
 
-    def best(self, pairs: Sequence[Pair]) -> Agreement | None:
-        """The agreement of most evidence among the places that the nearest pairs say."""
+    @property
+    def support(self) -> float:
+        """How much speaks for the best place of all, before the query is looked at there."""
+        return self._places[0][0]
+
+    def _supported(self, pairs: Sequence[Pair]) -> list[tuple[float, Place]]:
+        """The places that pairs say, and what speaks for each: the pairs that say nearly the same; best first."""
+        mine = self._boxes[[pair.query for pair in pairs]]
+        theirs = self._stored_boxes[[pair.stored for pair in pairs]]
+        weights = np.array([(0.6 - pair.distance) ** 2 for pair in pairs])
+        sizes = mine[:, 2:] - mine[:, :2]
+        found = []
+        for number in range(len(pairs)):
+            scale = sizes[number] / (theirs[number, 2:] - theirs[number, :2])
+            place = Place(scale, mine[number, :2] - theirs[number, :2] * scale)
+            agreeing = (np.abs(place.of(theirs) - mine) < _TOLERANCE * np.tile(sizes, 2)).all(axis=1)
+            found.append((self._weight(pairs, weights, agreeing), number, place, agreeing))
+        found.sort(key=lambda each: (-each[0], pairs[each[1]]))
+        return [
+            (weight, _fit(theirs[agreeing], mine[agreeing]) if weight > weights[number] else place)
+            for weight, number, place, agreeing in found
+        ]
+
+    def _weight(
+        self, pairs: Sequence[Pair], weights: npt.NDArray[np.float64], agreeing: npt.NDArray[np.bool_]
+    ) -> float:
+        """The sum of weights over pairs, counting each window of the query and of the record once."""
+        total, queries, stored = 0.0, set[int](), set[int]()
+        for number in sorted(np.flatnonzero(agreeing).tolist(), key=lambda number: -weights[number]):
+            pair = pairs[number]
+            if pair.query not in queries and pair.stored not in stored:
+                queries.add(pair.query)
+                stored.add(pair.stored)
+                total += float(weights[number])
+        return total
+
+    def agreement(self) -> Agreement | None:
+        """That of most evidence among the places that the pairs say, if any is worth a word."""
         tried: list[Place] = []
         best: tuple[float, Place, npt.NDArray[np.int64]] | None = None
-        for pair in sorted(pairs):
+        for _, place in self._places:
             if len(tried) == _PLACES:
                 break
-            place = self._place(pair, pairs)
             if any(_alike(place, other) for other in tried):
                 continue
             tried.append(place)
             shown = self._shown(place)
-            others = shown[shown != pair.stored]
-            if not len(others):
-                continue
-            evidence = self._evidence(place, others)
-            if best is None or evidence > best[0]:
-                best = evidence, place, shown
+            if len(shown):
+                evidence = self._evidence(place, shown)
+                if best is None or evidence > best[0]:
+                    best = evidence, place, shown
         if best is None or best[0] < _PROMISING:
             return None
         _, place, shown = best
         return self._described(self._refined(place, shown), shown)
 
-    def _place(self, pair: Pair, pairs: Sequence[Pair]) -> Place:
-        """The place that a pair says, corrected by the pairs that say nearly the same."""
-        queries = self._boxes[[each.query for each in pairs]]
-        stored = self._stored.boxes[[each.stored for each in pairs]]
-        mine, theirs = self._boxes[pair.query], self._stored.boxes[pair.stored]
-        scale = (mine[2:] - mine[:2]) / (theirs[2:] - theirs[:2])
-        place = Place(scale, mine[:2] - theirs[:2] * scale)
-        size = queries[:, 2:] - queries[:, :2]
-        agreeing = (np.abs(place.of(stored) - queries) < 0.4 * np.tile(size, 2)).all(axis=1)
-        if agreeing.sum() < 2:
-            return place
-        return _fit(stored[agreeing], queries[agreeing])
-
     def _shown(self, place: Place) -> npt.NDArray[np.int64]:
-        """Which of the record's windows the query shows, if the record lies there."""
-        boxes = place.of(self._stored.boxes)
+        """Which of the record's windows the query shows at least half of, if the record lies there."""
+        boxes = place.of(self._stored_boxes)
         height, width = self._canvas.size
-        pixels = (boxes[:, 2:] - boxes[:, :2]) * (width, height)
-        seen = (
-            (boxes >= -_MARGIN).all(axis=1)
-            & (boxes <= 1 + _MARGIN).all(axis=1)
-            & (pixels >= _LEAST_PIXELS).all(axis=1)
-        )
+        sizes = boxes[:, 2:] - boxes[:, :2]
+        inside = np.clip(boxes, 0, 1)
+        parts = ((inside[:, 2:] - inside[:, :2]) / sizes).prod(axis=1)
+        seen = (parts > _VISIBLE) & (sizes * (width, height) >= _LEAST_PIXELS).all(axis=1)
         seen[0] = False  # the whole's grid is laid otherwise
         return np.flatnonzero(seen)
 
-    def _signed(self, place: Place, shown: npt.NDArray[np.int64]) -> Signatures:
-        return self._canvas.signatures(place.of(self._stored.boxes[shown]), self._scheme)
+    def _signed(self, place: Place, shown: npt.NDArray[np.int64]) -> tuple[Signatures, Signatures]:
+        """The signatures of the record's windows in the query and in the record, where the query shows them."""
+        boxes = place.of(self._stored_boxes[shown])
+        seen = visible(boxes, self._scheme)
+        return self._canvas.signatures(boxes, self._scheme) * seen, self._stored[shown] * seen
 
     def _evidence(self, place: Place, shown: npt.NDArray[np.int64]) -> float:
         """See `Agreement.evidence`.
@@ -228,7 +261,7 @@ class _Comparison:
         Many pictures are bright above and dark below, and so resemble strangers. Their mirror images do as
         well: how near the mirrored query comes to the record is what such likeness alone would do.
         """
-        signed, stored = self._signed(place, shown), self._stored.signatures[shown]
+        signed, stored = self._signed(place, shown)
         near = pooled(signed, stored)
         far = pooled(mirrored(signed, self._scheme.grid_size), stored)
         count = len(shown)
@@ -237,17 +270,17 @@ class _Comparison:
 
     def _refined(self, place: Place, shown: npt.NDArray[np.int64]) -> Place:
         """The place moved and stretched, step by step, to where the windows are nearest."""
-        boxes, stored = self._stored.boxes[shown], self._stored.signatures[shown]
+        boxes = self._stored_boxes[shown]
         first, last = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
         middle, extent = (first + last) / 2, last - first
-        near = pooled(self._signed(place, shown), stored)
+        near = pooled(*self._signed(place, shown))
         step = _STEP
         for _ in range(_ROUNDS):
             moved = False
             for axis in range(4):
                 for signed_step in (-step, step):
                     other = _moved(place, axis, signed_step, middle, extent)
-                    distance = pooled(self._signed(other, shown), stored)
+                    distance = pooled(*self._signed(other, shown))
                     if distance < near:
                         near, place, moved = distance, other, True
                         break
@@ -256,7 +289,7 @@ class _Comparison:
         return place
 
     def _described(self, place: Place, shown: npt.NDArray[np.int64]) -> Agreement:
-        signed, stored = self._signed(place, shown), self._stored.signatures[shown]
+        signed, stored = self._signed(place, shown)
         each = np.array(
             [pooled(one[np.newaxis], two[np.newaxis]) for one, two in zip(signed, stored, strict=True)]
         )
@@ -266,7 +299,7 @@ class _Comparison:
             distance = pooled(signed[agreeing], stored[agreeing])
         else:
             distance = float(each.min())
-        corners = self._stored.boxes[shown[agreeing]] if agreeing.any() else self._stored.boxes[shown]
+        corners = self._stored_boxes[shown[agreeing]] if agreeing.any() else self._stored_boxes[shown]
         if agreeing.mean() < 0.5:  # a part that both show, not one in the other
             box = np.concatenate([corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)])
         else:
@@ -303,7 +336,7 @@ def _alike(place: Place, other: Place) -> bool:
     """Whether two places are nearly the same."""
     corners = np.array([WHOLE])
     apart = np.abs(place.of(corners) - other.of(corners)).max()
-    return bool(apart < 0.05 * max(1.0, float(place.scale.max())))
+    return bool(apart < 0.05 * float(place.scale.max()))
 
 
 def _moved(

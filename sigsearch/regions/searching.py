@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from sigsearch.backend import Backend
     from sigsearch.filters import Filter
     from sigsearch.records import Candidate, Record
-    from sigsearch.regions.matching import Query
+    from sigsearch.regions.matching import Comparison, Query
     from sigsearch.scheme import Scheme
 
 NEAREST: Final = 100
 """Records whose windows are looked at for each window of the query, if a search wants no more."""
-JUDGED: Final = 48
-"""Records that are judged, if a search wants no more: those of the most pairs, and the nearest."""
+LOOKED_AT: Final = 100
+"""Records whose boxes are looked at, if a search wants no more: those of the most and the nearest pairs."""
+JUDGED: Final = 16
+"""Places where the query is looked at, whatever speaks for them."""
+CLEAR: Final = 0.15
+"""What must speak for the others: one pair of 0.21, or several of less."""
 SURE: Final = 0.3
 """Whole pictures below this distance need no windows that agree."""
 BACKED: Final = 0.15
@@ -47,21 +51,29 @@ def search(
 ) -> list[Match]:
     """The records that show a part of the query or are part of it, the most evident first."""
     pairs = _candidates(backend, query, cutoff, limit, where, effort)
-    likely = sorted(pairs, key=lambda id: (-max(map(_promise, pairs[id].values())), id))
-    likely = likely[: None if limit is None else max(JUDGED, 2 * limit)]
-    matches: list[tuple[float, Match]] = []
-    for record in backend.get(likely):
-        if record is None:  # deleted a moment ago
+    promised = {id: max(map(_promise, own.values())) for id, own in pairs.items()}
+    likely = sorted(promised, key=lambda id: (-promised[id], id))[: max(LOOKED_AT, limit or 0)]
+    compared = [
+        (record, orientation, query.comparison(record, orientation, own))
+        for record in backend.get(likely)
+        if record is not None  # deleted a moment ago
+        for orientation, own in pairs[record.id].items()
+    ]
+    compared.sort(key=lambda each: (-each[2].support, each[0].id, each[1]))
+    best: dict[str, tuple[float, Match]] = {}
+    for rank, (record, orientation, comparison) in enumerate(compared):
+        whole = next((pair.distance for pair in pairs[record.id][orientation] if pair.query == 0), None)
+        if whole is None and rank >= JUDGED and comparison.support < CLEAR:
             continue
-        found = [
-            judged
-            for orientation, own in pairs[record.id].items()
-            if (judged := _judge(query, record, orientation, own, cutoff)) is not None
-        ]
-        if found:
-            matches.append(min(found, key=lambda judged: (-judged[0], judged[1].distance)))
-    matches.sort(key=lambda judged: (judged[1].distance, judged[1].id))
-    return [match for _, match in matches[:limit]]
+        judged = _judge(query, record, orientation, comparison, whole, cutoff)
+        if judged is not None and (record.id not in best or _better(judged, best[record.id])):
+            best[record.id] = judged
+    matches = sorted((match for _, match in best.values()), key=lambda match: (match.distance, match.id))
+    return matches[:limit]
+
+
+def _better(judged: tuple[float, Match], other: tuple[float, Match]) -> bool:
+    return (-judged[0], judged[1].distance) < (-other[0], other[1].distance)
 
 
 def _candidates(
@@ -113,11 +125,10 @@ def _promise(pairs: Sequence[Pair]) -> float:
 
 
 def _judge(
-    query: Query, record: Record, orientation: int, pairs: Sequence[Pair], cutoff: float
+    query: Query, record: Record, orientation: int, comparison: Comparison, whole: float | None, cutoff: float
 ) -> tuple[float, Match] | None:
-    """The evidence and the match, if it is one."""
-    whole = next((pair.distance for pair in pairs if pair.query == 0), None)
-    found = query.agreement(record, orientation, pairs) if len(record.views) > 1 else None
+    """The evidence and the match, if it is one; `whole` is the distance of the whole pictures."""
+    found = comparison.agreement()
     evidence = found.evidence if found is not None else 0.0
     by_windows = found is not None and evidence > (EVIDENCE if whole is None else BACKED)
     if found is not None and by_windows and found.distance < cutoff:
