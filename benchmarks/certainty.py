@@ -81,8 +81,9 @@ def certainty(
     """
     parts = split(pictures)
     if write:
-        chosen = [source for source in parts[0] if not set(leave_out or ()) & {*getattr(source, "parts", ())}]
-        save_background(make_background(chosen, count, seed), write)
+        left_out = set(leave_out or ())
+        used = [source for source in parts[0] if isinstance(source, Path) and not left_out & {*source.parts}]
+        save_background(make_background(used, count, seed), write)
         print(f"{write}: {write.stat().st_size:,} bytes")
         return
     same = same_pictures(parts[1], parts[0] + parts[2])

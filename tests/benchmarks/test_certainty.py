@@ -76,6 +76,12 @@ def test_a_background_is_written_and_a_small_run_tells_the_ratios(folder, tmp_pa
         assert text in result.output
 
 
+def test_what_is_left_out_is_not_in_the_background(folder, tmp_path):
+    options = ["--pictures", folder, "--write", tmp_path / "none.npz", "--leave-out", "0", "--leave-out", "1"]
+    result = CliRunner().invoke(app, ["certainty", *map(str, options)])
+    assert "wanted a folder of pictures" in str(result.exception or result.output)
+
+
 def test_a_folder_without_pictures_makes_no_background(tmp_path):
     with pytest.raises(SystemExit, match="wanted a folder of pictures"):
         certainty.make_background([], 10, 0)
