@@ -208,9 +208,8 @@ class Comparison:
         for number in range(len(pairs)):
             scale = sizes[number] / (theirs[number, 2:] - theirs[number, :2])
             place = Place(scale, mine[number, :2] - theirs[number, :2] * scale)
-            agreeing: npt.NDArray[np.bool_] = (
-                np.abs(place.of(theirs) - mine) < _TOLERANCE * np.tile(sizes, 2)
-            ).all(axis=1)
+            apart = np.abs(place.of(theirs) - mine) / np.tile(sizes, 2)
+            agreeing = apart.max(axis=1) < _TOLERANCE
             found.append((self._weight(pairs, weights, agreeing), number, place, agreeing))
         found.sort(key=lambda each: (-each[0], pairs[each[1]]))
         return [
