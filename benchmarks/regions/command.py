@@ -49,7 +49,7 @@ def regions(
     Copies are searched among their originals and compared with them; no other picture shows the same, as
     far as labels, bytes and thumbnails tell. Each method has the cutoff at which half of the pairs of
     strangers give 1 false match in 100,000, and is checked on the other half; those that recommend one are
-    measured with it as well. Everything is timed on one thread; read the ratios.
+    measured with it as well. Times are the processor's, of one thread; read the ratios.
     """
     settings = Settings(
         pictures=pictures,

@@ -119,7 +119,7 @@ def choose(settings: Settings, labelled: Sequence[Pair] = ()) -> Chosen:
     # Twice as many as are wanted, for some show the same.
     usable = (path for path in paths if _is_large(path, settings.least))
     some: list[Source] = list(islice(usable, 2 * (settings.limit + OTHERS)))
-    same = same_pictures(some, some, labelled)
+    same = same_pictures(some, some, labelled) if some else {}
     kept: dict[Source, None] = {}
     for source in some:
         if not same[source].keys() & kept.keys():
@@ -233,15 +233,15 @@ def _match(run: Run, matcher: Matcher, edits: str, keep: Keep) -> None:
             break
     scores: dict[int, dict[int, float]] = {}
     pairs, compared = _pairs_of_strangers(run, queries), 0
-    start = time.perf_counter()
+    start, end = time.process_time(), time.perf_counter() + 60 * run.settings.minutes
     for number, record in pairs:
-        if time.perf_counter() - start > 60 * run.settings.minutes:
+        if time.perf_counter() > end:
             break
         scores.setdefault(number, {})[record] = _score(matcher, asked[number], records[record])
         compared += 1
         if not compared % 1000:
             progress(f"{matcher.name}, {edits}: {compared:,} of {len(pairs):,} pairs of strangers")
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     for number, found in sorted(scores.items()):
         alike = {run.names[record]: score for record, score in found.items() if score}
         _keep_strangers(keep, queries[number], len(found), alike)
@@ -258,11 +258,9 @@ def _pairs_of_strangers(run: Run, queries: Sequence[Query]) -> list[tuple[int, i
     """Numbers of queries and of records that are not their original, in random order."""
     records = len(run.names)
     rng = np.random.default_rng([run.settings.seed, *b"pairs"])
-    # Some more than are wanted: those of a query and its own original fall out.
-    wanted = min(round(1.1 * run.settings.strangers) + records, records * len(queries))
-    drawn = rng.choice(records * len(queries), wanted, replace=False)
-    pairs = (divmod(int(each), records) for each in drawn)
-    return [pair for pair in pairs if queries[pair[0]].own != pair[1]][: run.settings.strangers]
+    pairs = (divmod(each, records) for each in rng.permutation(records * len(queries)).tolist())
+    strange = (pair for pair in pairs if queries[pair[0]].own != pair[1])
+    return list(islice(strange, run.settings.strangers))
 
 
 def _keep_strangers(keep: Keep, query: Query, pairs: int, alike: dict[str, float]) -> None:
@@ -383,7 +381,7 @@ def _search_times(run: Run, index: Index) -> list[float]:
 
 
 def _timed(step: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[float, Any]:
-    """Milliseconds, and the result."""
-    start = time.perf_counter()
+    """Milliseconds of processor time, which a busy machine hardly disturbs, and the result."""
+    start = time.process_time()
     result = step(*arguments, **options)
-    return 1000 * (time.perf_counter() - start), result
+    return 1000 * (time.process_time() - start), result
