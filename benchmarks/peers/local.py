@@ -58,10 +58,10 @@ class Matcher(ABC):
 
 
 class Points(NamedTuple):
-    """Points of a picture: ``(n, 2)`` pixels, and ``(n, k)`` of what each looks like."""
+    """Points of a picture: ``(n, 2)`` pixels, and ``(n, k)`` of how each looks (whole numbers)."""
 
     places: npt.NDArray[np.float32]
-    looks: npt.NDArray[Any]
+    looks: npt.NDArray[np.uint8]
 
 
 class Features(Matcher):
@@ -71,34 +71,38 @@ class Features(Matcher):
     the stored picture has two: or a shrunk map would take all points to one.
     """
 
-    def __init__(self, name: str, make: Callable[[Any], Any], *, norm: str, looks: int, ratio: float) -> None:
+    def __init__(self, name: str, make: Callable[[Any], Any], *, bits: bool, ratio: float) -> None:
         self.name = name
         self.note = f"{SIDE} px, {POINTS} points at most, ratio {ratio}, {REACH:g} px"
-        self._make, self._norm, self._looks, self._ratio = make, norm, looks, ratio
+        self._make, self._bits, self._ratio = make, bits, ratio
 
     def describe(self, picture: Picture) -> Points | None:
         picture = ImageOps.contain(picture.convert("L"), (SIDE, SIDE), Image.Resampling.LANCZOS)
         points, looks = self._detector.detectAndCompute(np.asarray(picture), None)
         if len(points) < 2:
             return None
-        return Points(np.array([point.pt for point in points], np.float32), looks)
+        return Points(np.array([point.pt for point in points], np.float32), looks.astype(np.uint8))
 
     def bytes(self, description: Points) -> int:
-        return len(description.looks) * (self._looks + _PLACE)
+        return int(description.looks.size) + len(description.looks) * _PLACE
 
     def compare(self, query: Points, stored: Points) -> float:
-        norm = getattr(self._cv2, self._norm)
-        kind = self._cv2.CV_32S if query.looks.dtype == np.uint8 else self._cv2.CV_32F
-        apart, places = self._cv2.batchDistance(query.looks, stored.looks, kind, normType=norm, K=2)
+        cv2 = self._cv2
+        if self._bits:
+            kind, norm, looks = cv2.CV_32S, cv2.NORM_HAMMING, [query.looks, stored.looks]
+        else:
+            kind, norm = cv2.CV_32F, cv2.NORM_L2
+            looks = [points.looks.astype(np.float32) for points in (query, stored)]
+        apart, places = cv2.batchDistance(*looks, kind, normType=norm, K=2)
         rows = np.flatnonzero(apart[:, 0] < self._ratio * apart[:, 1])
         rows = rows[np.argsort(apart[rows, 0], kind="stable")]
         of_stored, first = np.unique(places[rows, 0], return_index=True)
         if len(of_stored) < 3:
             return 0.0  # two points always agree
-        turned, agree = self._cv2.estimateAffinePartial2D(
+        turned, agree = cv2.estimateAffinePartial2D(
             query.places[rows[first]],
             stored.places[of_stored],
-            method=self._cv2.RANSAC,
+            method=cv2.RANSAC,
             ransacReprojThreshold=REACH,
             refineIters=0,
         )
@@ -189,11 +193,11 @@ class PerceptionDefaults(Perception):
 _PERCEPTION: Final = ("cv2", "faiss", "pandas", "perception")
 MATCHERS: Final[dict[str, Peer[Matcher]]] = {
     "SIFT": Peer(
-        lambda: Features("SIFT", lambda cv2: cv2.SIFT_create(POINTS), norm="NORM_L2", looks=128, ratio=0.75),
+        lambda: Features("SIFT", lambda cv2: cv2.SIFT_create(POINTS), bits=False, ratio=0.75),
         ("cv2",),
     ),
     "ORB": Peer(
-        lambda: Features("ORB", lambda cv2: cv2.ORB_create(POINTS), norm="NORM_HAMMING", looks=32, ratio=0.8),
+        lambda: Features("ORB", lambda cv2: cv2.ORB_create(POINTS), bits=True, ratio=0.8),
         ("cv2",),
     ),
     Segments.name: Peer(Segments, ("imagehash",)),
