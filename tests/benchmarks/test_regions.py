@@ -1,5 +1,6 @@
 """Regions: where each edit leaves the picture, what peers make of it, the figures by hand, a run in small."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +20,14 @@ from sigsearch.testing.pictures import make_picture
 
 PICTURE = Image.fromarray(make_picture(3))  # 320 x 240
 OTHERS = [Image.fromarray(make_picture(seed)) for seed in (5, 6)]
+HEADER = {
+    "kind": "run",
+    "pictures": "some",
+    "limit": 2,
+    "machine": {"cpu": "one"},
+    "opencv": "none",
+    "quality": 50,
+}
 TURN_BACK = {"mirrored": Image.Transpose.FLIP_LEFT_RIGHT, "rotated by 90 degrees": Image.Transpose.ROTATE_270}
 
 
@@ -158,6 +167,56 @@ def test_boxes_of_a_match_are_compared_with_where_the_edit_put_it():
     found = measure._boxes(copy, match)
     assert (found["query_iou"], found["iou"], found["windows"]) == (0.5, 1.0, 4)
     assert measure._boxes(copy, SimpleNamespace(distance=0.1)) == measure._boxes(copy, None) == {}
+
+
+class Finder:
+    """An index that finds every record in any picture, the first one nearest."""
+
+    def __init__(self):
+        self.ids = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def add(self, image, *, id):
+        self.ids.append(id)
+
+    def delete(self, ids):
+        self.ids.clear()
+
+    def search(self, image, *, all_orientations, limit):
+        assert all_orientations
+        return [
+            SimpleNamespace(id=id, distance=0.25 + 0.125 * place, box=WHOLE, query_box=WHOLE, windows=3)
+            for place, id in enumerate(self.ids)
+        ]
+
+
+def test_a_search_keeps_the_distance_and_the_boxes_of_the_original_and_all_else_as_false(monkeypatch):
+    monkeypatch.setattr(measure.sigsearch, "open", lambda location, scheme: Finder())
+    settings = measure.Settings(
+        pictures=Path("."), limit=2, strangers=1, minutes=1, records=2, least=1, seed=0
+    )
+    rows = []
+    measure._search(
+        measure.Run(settings, measure.Chosen([3, 4], [5])),
+        measure.Ours("Finder", None, "finds all"),
+        "turned",
+        lambda kind, **fields: rows.append({"kind": kind, "method": "Finder", "set": "turned", **fields}),
+    )
+    copies = [row for row in rows if row["kind"] == "copy"]
+    assert [row["score"] for row in copies] == [0.75, 0.75, 0.625, 0.625]
+    assert all((row["query_iou"], row["windows"]) == (1, 3) for row in copies)
+    assert all(0.25 <= row["iou"] <= 1 for row in copies)
+    strangers = [(row["scores"], row["pairs"], row["nearest"]) for row in rows if row["kind"] == "strangers"]
+    one, other = "made picture 3", "made picture 4"
+    assert strangers == [*2 * [([0.625], 1, other)], *2 * [([0.75], 1, one)], ([0.75, 0.625], 2, one)]
+    figures = Figures(rows)
+    assert (figures.pairs(0, 1), figures.false(0, 0, 1), figures.recall(0).value) == (6, 6, 1)
+    assert "| crop to 50-100 %, mirrored | 2 | 1.00 |" in document([HEADER, *rows])
 
 
 def run(folder, out, *options):
