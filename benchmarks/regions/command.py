@@ -6,7 +6,6 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,6 +18,7 @@ from benchmarks.regions.table import document
 from benchmarks.report import machine
 from benchmarks.same_pictures import labelled_pairs, read_pairs
 from benchmarks.suite.rows import Row, RowFile, RowsError, read
+from benchmarks.suite.run import git, version_of
 
 
 def regions(
@@ -70,8 +70,8 @@ def regions(
     with ExitStack() as stack:
         path = out or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "regions.jsonl"
         try:
-            file = RowFile(path, header(settings))
             if wanted:
+                file = RowFile(path, header(settings))
                 run = Run(settings, measure.choose(settings, labelled))
                 measure.measure(run, file, wanted, sets.split(","))
             rows = read(path)
@@ -81,22 +81,29 @@ def regions(
     print(document(rows))
 
 
+_PACKAGES: Final = (
+    "sigsearch",
+    "numpy",
+    "numba",
+    "pillow",
+    "opencv-contrib-python-headless",
+    "ImageHash",
+    "perception",
+    "faiss-cpu",
+)
 _FREE: Final = ("minutes", "records")
 """What may differ from part to part of a run: the rows say how much there was of each."""
 
 
 def header(settings: Settings) -> Row:
     """The first row: what was asked for, and on what machine."""
-    try:
-        opencv = version("opencv-contrib-python-headless")
-    except PackageNotFoundError:
-        opencv = "none"
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": git("rev-parse", "HEAD"),
         **{name: value for name, value in asdict(settings).items() if name not in _FREE},
         "pictures": settings.pictures.name,
         "edits": {name: list(edits) for name, edits in SETS.items()},
         "quality": QUALITY,
-        "opencv": opencv,
         "machine": {key: value for key, value in machine().items() if key in ("cpu", "cores", "python")},
+        "versions": {package: version_of(package) for package in _PACKAGES},
     }

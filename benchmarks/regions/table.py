@@ -87,9 +87,10 @@ def document(rows: Sequence[Row]) -> str:
 
 def _parts(rows: Sequence[Row]) -> Iterator[str]:
     run = rows[0]
+    packages = ", ".join(f"{name} {version}" for name, version in run["versions"].items() if version)
     yield (
         f"# Regions\n\nPictures of {run['pictures']}, {run['limit']} originals or fewer, JPEGs first; "
-        f"{run['machine']['cpu']}; OpenCV {run['opencv']}. Each copy is a JPEG of quality {run['quality']}. "
+        f"{run['machine']['cpu']}; {packages}. Each copy is a JPEG of quality {run['quality']}. "
         "Intervals are of 95 %, times are the processor's. A method says how alike two pictures are, the "
         "more the higher: sigsearch 1 less the distance, or 0 if there is no match (its describing is adding "
         "to an index in memory); the others what their notes say."

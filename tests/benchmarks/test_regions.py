@@ -25,7 +25,7 @@ HEADER = {
     "pictures": "some",
     "limit": 2,
     "machine": {"cpu": "one"},
-    "opencv": "none",
+    "versions": {"numpy": "2"},
     "quality": 50,
 }
 TURN_BACK = {"mirrored": Image.Transpose.FLIP_LEFT_RIGHT, "rotated by 90 degrees": Image.Transpose.ROTATE_270}
