@@ -323,6 +323,25 @@ def _level(difference: int, same: int, bounds: Array, lowest: int) -> int:
     return level if difference > 0 else -level
 
 
+@helper
+def _write_levels(means: Array, denominator: int, tolerance: int, bounds: Array, signature: Array) -> None:
+    """Put the levels of the neighbour differences of grey means, as numerators, into a signature (step 4)."""
+    grid = means.shape[0]
+    same = max(tolerance * LEVEL * denominator, 1)
+    lowest = _level_bounds(means, same, WHITE * denominator, bounds)
+    for r in range(grid):
+        for c in range(grid):
+            step = 0
+            for nr in range(r - 1, r + 2):
+                for nc in range(c - 1, c + 2):
+                    if nr == r and nc == c:
+                        continue
+                    if 0 <= nr < grid and 0 <= nc < grid:
+                        level = _level(means[r, c] - means[nr, nc], same, bounds, lowest)
+                        signature[(r * grid + c) * NEIGHBOURS + step] = level
+                    step += 1
+
+
 @kernel([types.int8[:, ::1](_TABLE, _TABLE, _TABLE, _INT, _INT, _INT)])
 def signatures_of(sums: Array, rows: Array, columns: Array, grid: int, tolerance: int, levels: int) -> Array:
     """Signatures from the sums over the squares (step 4), ``(1 or 16, grid * grid * 8)`` int8.
@@ -351,22 +370,21 @@ def signatures_of(sums: Array, rows: Array, columns: Array, grid: int, tolerance
             for i in range(grid):
                 for j in range(i):
                     means[i, j], means[j, i] = means[j, i], means[i, j]
-        same = max(tolerance * LEVEL * denominator, 1)
-        lowest = _level_bounds(means, same, WHITE * denominator, bounds)
-        for r in range(grid):
-            for c in range(grid):
-                step = 0
-                for nr in range(r - 1, r + 2):
-                    for nc in range(c - 1, c + 2):
-                        if nr == r and nc == c:
-                            continue
-                        if 0 <= nr < grid and 0 <= nc < grid:
-                            level = _level(means[r, c] - means[nr, nc], same, bounds, lowest)
-                            signatures[orientation, (r * grid + c) * NEIGHBOURS + step] = level
-                        step += 1
+        _write_levels(means, denominator, tolerance, bounds, signatures[orientation])
         if orientations == 16:
             for k in range(grid * grid * NEIGHBOURS):
                 signatures[8 + orientation, k] = -signatures[orientation, k]
+    return signatures
+
+
+@kernel([types.int8[:, ::1](types.Array(types.int64, 3, "C", readonly=True), _INT, _INT)])
+def signatures_of_means(means: Array, tolerance: int, levels: int) -> Array:
+    """Signatures of grey means that are known (step 4), ``(n, grid, grid)`` to ``(n, grid * grid * 8)`` int8."""
+    n, grid = means.shape[0], means.shape[1]
+    signatures = np.zeros((n, grid * grid * NEIGHBOURS), np.int8)
+    bounds = np.empty(levels, np.int64)
+    for i in range(n):
+        _write_levels(means[i], 1, tolerance, bounds, signatures[i])
     return signatures
 
 

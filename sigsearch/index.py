@@ -40,11 +40,13 @@ from sigsearch.records import (
     Match,
     Problem,
     Record,
+    View,
     check_id,
     now,
 )
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
 from sigsearch.sources import Place, describe, expand, is_one, known_id
+from sigsearch.views import compute_views
 
 if TYPE_CHECKING:
     from sigsearch.calibration import Calibration
@@ -70,6 +72,7 @@ def open(
     location: str | os.PathLike[str] | None = None,
     *,
     scheme: Scheme | None = None,
+    views: Literal["whole", "regions"] | None = None,
     create: bool = True,
     limits: Limits | None = None,
     **options: Any,
@@ -83,7 +86,11 @@ def open(
         what the environment variable SIGSEARCH_INDEX or a configuration file says, see `sigsearch.config`.
     scheme : Scheme, optional
         How signatures and words are made; an index made with another is refused. Default: signatures of the
-        default scheme, with whatever words the index finds them by, of pictures decoded as the index has it.
+        default scheme, with whatever words the index finds them by, of the views that the index has, and of
+        pictures decoded as it has it.
+    views : 'whole' or 'regions', optional
+        What of a picture is signed, instead of what the scheme says: with ``"regions"`` also windows of it, so
+        that its crops are found, and it in collages. See docs/regions.md for what that costs.
     create : bool
         If False, an index that does not exist is an error.
     limits : Limits, optional
@@ -113,6 +120,8 @@ def open(
         raise InputError(f"wanted a Scheme, found {scheme!r}")
     if limits is not None and not isinstance(limits, Limits):
         raise InputError(f"wanted Limits, found {limits!r}")
+    if views is not None:
+        scheme = replace(scheme or DEFAULT_SCHEME, views=views)
     location = os.fspath(location)
     backend_class = plugins.discover().load(plugins.location_scheme(location))
     backend = backend_class.open(
@@ -121,6 +130,8 @@ def open(
     shown = plugins.without_password(location)
     try:
         (scheme or _usual(backend.scheme)).check_same(backend.scheme, shown)
+        if backend.scheme.views == "regions" and Capability.VIEWS not in backend.capabilities:
+            raise InputError(f"{shown} keeps one view of a picture, so it can have no regions")
     except SigsearchError:
         backend.close()
         raise
@@ -324,9 +335,9 @@ class Index:
             return ready_record(source, id, as_signature)
         draft = draft_of(source, id, now())
         if source.signature is not None:
-            return draft.record(as_signature(source.signature))
+            return draft.record((View(as_signature(source.signature)),))
         image: Any = source.image
-        return draft.record(signatures.compute_signature(image, scheme=self._scheme, limits=self.limits))
+        return draft.record(compute_views(image, scheme=self._scheme, limits=self.limits))
 
     def delete(self, ids: str | Iterable[str]) -> int:
         """Delete records by id; ids that are not there are passed over.
@@ -547,6 +558,11 @@ class Index:
         wanted = as_filter(where)
         backend = self._backend
         results: list[list[Match]] = []
+        if self._scheme.views == "regions":
+            return [
+                self._search_regions(backend, image, all_orientations, cutoff, limit, wanted, effort)
+                for image in images
+            ]
         for batch in batched(images, SEARCH_BATCH):
             queries = [self._query(image, all_orientations) for image in batch]
             results += self._search_batch(backend, queries, cutoff, limit, wanted, effort)
@@ -560,10 +576,29 @@ class Index:
             query = signatures.compute_signature(image, scheme=self._scheme, limits=self.limits)[np.newaxis]
         if query.any():
             return query
-        warnings.warn(
-            f"{describe(image)} has no features, so it matches nothing", FeaturelessWarning, stacklevel=4
-        )
+        _warn_featureless(image)
         return query[:0]
+
+    def _search_regions(
+        self,
+        backend: Backend,
+        image: ImageLike,
+        all_orientations: bool,
+        cutoff: float,
+        limit: int | None,
+        where: Filter | None,
+        effort: int,
+    ) -> list[Match]:
+        from sigsearch import regions
+
+        if signatures.is_signature(image, self._scheme):  # which has no windows
+            query_signatures = self._query(image, all_orientations)
+            return self._search_batch(backend, [query_signatures], cutoff, limit, where, effort)[0]
+        query = regions.Query.of(image, self._scheme, limits=self.limits, all_orientations=all_orientations)
+        if not query.signatures.any():
+            _warn_featureless(image)
+            return []
+        return regions.search(backend, query, cutoff=cutoff, limit=limit, where=where, effort=effort)
 
     def _search_batch(
         self,
@@ -701,12 +736,18 @@ def _rescore(
     ]
 
 
+def _warn_featureless(image: ImageLike) -> None:
+    warnings.warn(
+        f"{describe(image)} has no features, so it matches nothing", FeaturelessWarning, stacklevel=5
+    )
+
+
 # Arguments
 
 
 def _usual(stored: Scheme) -> Scheme:
     """The scheme that an index may have without being asked for it by name."""
-    return replace(DEFAULT_SCHEME.with_words_of(stored), decode_side=stored.decode_side)
+    return replace(DEFAULT_SCHEME.with_words_of(stored), views=stored.views, decode_side=stored.decode_side)
 
 
 def _make_folder(folder: Path) -> None:

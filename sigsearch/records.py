@@ -140,6 +140,10 @@ class Match:
         How many of the words are the same.
     box : Box
         The part of the record's picture that matched.
+    query_box : Box
+        The part of the query that it matched, as the query was given.
+    windows : int or None
+        In an index of regions: how many windows of the two agree. None where whole pictures matched.
     """
 
     distance: float
@@ -149,12 +153,14 @@ class Match:
     orientation: str
     word_matches: int
     box: Box = WHOLE
+    query_box: Box = WHOLE
+    windows: int | None = None
 
     __hash__ = None  # type: ignore[assignment]
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object; the box only where it is not the whole picture."""
-        found = {
+        """As a JSON object; boxes and windows only where not whole pictures matched."""
+        found: dict[str, Any] = {
             "id": self.id,
             "distance": self.distance,
             "path": self.path,
@@ -162,7 +168,13 @@ class Match:
             "orientation": self.orientation,
             "word_matches": self.word_matches,
         }
-        return found if self.box == WHOLE else found | {"box": list(self.box)}
+        if self.windows is None and self.box == WHOLE:
+            return found
+        return found | {
+            "box": list(self.box),
+            "query_box": list(self.query_box),
+            "windows": self.windows,
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)

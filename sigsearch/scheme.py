@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from sigsearch.errors import InputError, SchemeMismatchError
 
@@ -33,6 +33,8 @@ class Scheme:
         `sigsearch.words`.
     word_length, word_count : int
         Values in a word, 1 to 39, and words in a signature.
+    views : 'whole' or 'regions'
+        What of a picture is signed: the whole, or also windows of it, by which its crops are found.
     decode_side : int, optional
         JPEGs are decoded at the smallest of the scales 1, 1/2, 1/4 and 1/8 at which their shorter side
         has still so many pixels, 64 at the least. Big photographs take less time then, and have nearly
@@ -57,6 +59,7 @@ class Scheme:
     word_shape: Literal["cross", "run"] = "cross"
     word_length: int = 10
     word_count: int = 80
+    views: Literal["whole", "regions"] = "whole"
     decode_side: int | None = None
     revision: int = REVISION
 
@@ -76,6 +79,8 @@ class Scheme:
             )
         if self.word_shape not in ("cross", "run"):
             raise InputError(f"word_shape must be 'cross' or 'run', not {self.word_shape!r}")
+        if self.views not in ("whole", "regions"):
+            raise InputError(f"views must be 'whole' or 'regions', not {self.views!r}")
         for name, low, high in (
             ("grid_size", 2, 64),
             ("tolerance", 0, 255),
@@ -99,8 +104,9 @@ class Scheme:
     def to_json(self) -> dict[str, Any]:
         """As a JSON object, to be stored with an index."""
         stored = asdict(self) | {"crop_percentiles": list(self.crop_percentiles)}
-        if self.decode_side is None:  # as before there was this parameter: some servers compare the text
-            del stored["decode_side"]
+        for name in ("views", "decode_side"):  # as before there were these: some servers compare the text
+            if stored[name] == _UNSAID[name]:
+                del stored[name]
         return stored
 
     @classmethod
@@ -150,6 +156,7 @@ class Scheme:
         )
 
 
+_UNSAID: Final[Mapping[str, object]] = {"views": "whole", "decode_side": None}
 DEFAULT_SCHEME = Scheme()
 IMAGE_MATCH_SCHEME = Scheme(word_shape="run", word_length=16, word_count=63)
 """That of image-match 1.1.2 with its defaults, words and all."""

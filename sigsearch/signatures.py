@@ -269,6 +269,11 @@ def _intervals(
 def _from_image(image: ImageLike, scheme: Scheme, limits: Limits, *, turned: bool) -> npt.NDArray[np.int8]:
     """The signature of a picture, or those of its 16 orientations: ``(1 or 16, 648)`` int8."""
     picture = images.read_picture(image, limits=limits, decode_side=scheme.decode_side)
+    return signatures_of_picture(picture, scheme, turned=turned)
+
+
+def signatures_of_picture(picture: Picture, scheme: Scheme, *, turned: bool) -> npt.NDArray[np.int8]:
+    """The signature of a picture that was read, or those of its 16 orientations: ``(1 or 16, 648)`` int8."""
     every = turned or picture.turn > 0
     found = None
     if picture.scale > 1:
@@ -283,6 +288,12 @@ def _from_image(image: ImageLike, scheme: Scheme, limits: Limits, *, turned: boo
     if not picture.turn:
         return signatures
     return signatures[rows_after(picture.turn) if turned else [picture.turn]]
+
+
+def signatures_of_means(means: npt.NDArray[np.int64], scheme: Scheme) -> npt.NDArray[np.int8]:
+    """Step 4: the signatures of grids of grey means, ``(n, 9, 9)`` int64 in units of grey; ``(n, 648)`` int8."""
+    found: npt.NDArray[np.int8] = _kernels().signatures_of_means(means, scheme.tolerance, scheme.levels)
+    return found
 
 
 def _kernels() -> ModuleType:

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A record that still wants its signature."""
+    """A record that still wants its views."""
 
     id: str | None
     path: str | None
     metadata: Json
     timestamp: datetime
 
-    def record(self, signature: Signature) -> Record:
-        """The record with this signature, after which it is named if it has no other id."""
-        id = self.id or "signature:" + hashlib.sha256(signature.tobytes()).hexdigest()
-        return Record(id, (View(signature),), self.path, self.metadata, self.timestamp)
+    def record(self, views: tuple[View, ...]) -> Record:
+        """The record with these views, after the first of which it is named if it has no other id."""
+        id = self.id or "signature:" + hashlib.sha256(views[0].signature.tobytes()).hexdigest()
+        return Record(id, views, self.path, self.metadata, self.timestamp)
 
 
 def draft_of(source: Source, id: str | None, timestamp: datetime) -> Draft:

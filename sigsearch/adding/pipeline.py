@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
 import numpy as np
 
 from sigsearch import images, signatures
+from sigsearch.adding import views
 from sigsearch.adding.drafts import Draft, draft_of, ready_record
 from sigsearch.adding.fetchers import Fetchers
 from sigsearch.adding.pool import Here, Pool, Task, pool_of, processors
@@ -20,8 +21,9 @@ from sigsearch.adding.twins import Twins
 from sigsearch.backend import Outcome
 from sigsearch.errors import ImageError, InputError
 from sigsearch.reading import NO_SUCH_FILE, encoded, is_far
-from sigsearch.records import AddReport, Failure, Item, Record, now
+from sigsearch.records import AddReport, Failure, Item, Record, View, now
 from sigsearch.sources import PAUSE, describe, known_id, path_of, ready_signatures, stamp_of
+from sigsearch.views import compute_views
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -188,7 +190,7 @@ class Pipeline:
                     self._records.append((number, ready_record(source, id, as_signature)))
                 elif ready:
                     draft = draft_of(source, id, time)
-                    self._records.append((number, draft.record(as_signature(ready[0]))))
+                    self._records.append((number, draft.record((View(as_signature(ready[0])),))))
                 else:
                     self._begin_picture(number, source, id, there, time)
             except InputError as error:
@@ -243,19 +245,19 @@ class Pipeline:
             return False
         while any(each.draft.id == first[1] for each in self._reading.values()):
             self._collect(block=True)
-        answer = self._unread.get(first[0]) or self._signature_of(first[1])
+        answer = self._unread.get(first[0]) or self._views_of(first[1])
         if answer is None:
             return False
         self._report = replace(self._report, duplicates=self._report.duplicates + 1)
         self._answered(number, answer)
         return True
 
-    def _signature_of(self, id: str | None) -> bytes | None:
-        """That of a picture that was read before, stored or not."""
+    def _views_of(self, id: str | None) -> bytes | None:
+        """Those of a picture that was read before, stored or not."""
         found = next((record for record in self._waiting() if record.id == id), None)
         if found is None and id is not None:
             [found] = self._backend.get([id])
-        return None if found is None else found.views[0].signature.tobytes()
+        return None if found is None else views.to_bytes(found.views)
 
     def _waiting(self) -> list[Record]:
         """What was read and is to be stored."""
@@ -264,7 +266,8 @@ class Pipeline:
     def _read(self, number: int, image: Any) -> None:
         """Have a picture read: by the workers if it is encoded, here if it is pixels."""
         if images.is_decoded(image):
-            self._answered(number, self._signature(image).tobytes())
+            found = compute_views(image, scheme=self._scheme, limits=self._limits)
+            self._answered(number, views.to_bytes(found))
         elif is_far(image):
             if self._fetchers is None:
                 self._fetchers = Fetchers(self._limits)
@@ -278,9 +281,6 @@ class Pipeline:
             while pool.full:
                 self._collect(block=True)
             pool.submit(self._task(number, encoded(image, self._limits)))
-
-    def _signature(self, image: Any) -> Signature:
-        return signatures.compute_signature(image, scheme=self._scheme, limits=self._limits)
 
     def _task(self, number: int, image: Any) -> Task[int]:
         return Task(number, image, self._scheme, self._limits)
@@ -348,7 +348,7 @@ class Pipeline:
                 self._unread[path] = answer
             self._note_failure(reading, answer)
             return
-        record = reading.draft.record(np.frombuffer(answer, np.int8))
+        record = reading.draft.record(views.from_bytes(answer, self._scheme.signature_length))
         if self._journal is not None and path is not None:
             self._journal.succeeded(path)
         if reading.old is None:

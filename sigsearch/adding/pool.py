@@ -1,4 +1,4 @@
-"""A pool of worker processes: pictures in, signatures out, in whatever order they come.
+"""A pool of worker processes: pictures in, views out, in whatever order they come.
 
 One that crashes, hangs or takes too much memory costs the picture it was at; the others go to a new one.
 multiprocessing's and concurrent.futures' pools end when a worker dies, and run the caller's script again
@@ -49,7 +49,7 @@ main(int(sys.argv[1]))
 
 Tag = TypeVar("Tag")
 Answer: TypeAlias = "tuple[Tag, bytes | str]"
-"""The bytes of a signature, or the reason why there is none."""
+"""A picture's views, as bytes, or the reason why there are none."""
 Note = Callable[[str], object]
 
 

@@ -1,4 +1,4 @@
-"""A worker process: decodes one picture after the other, and answers each with its signature or why not.
+"""A worker process: decodes one picture after the other, and answers each with its views or why not.
 
 Decoders of other people's files crash, hang and take all the memory there is. Here that costs one picture.
 """
@@ -31,8 +31,8 @@ _LONGEST: Final = 1e8
 def main(handle: int) -> None:
     """Serve the pool at the other end of a connection until it closes that.
 
-    Each message is a picture to read: the picture, the scheme, the limits. Each answer is the signature's
-    bytes, or the reason why there is none.
+    Each message is a picture to read: the picture, the scheme, the limits. Each answer is its views, as bytes,
+    or the reason why there are none.
     """
     connection: Connection[Any, Any] = Connection(handle)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the pool says when to stop
@@ -76,13 +76,14 @@ def _silence() -> None:
 
 
 def answer(image: Any, scheme: Scheme, limits: Limits) -> bytes | str:
-    """The bytes of a picture's signature, or the reason why there is none."""
+    """A picture's views, as bytes, or the reason why there are none."""
+    from sigsearch.adding.views import to_bytes
     from sigsearch.errors import ImageError
     from sigsearch.images import OUT_OF_MEMORY
-    from sigsearch.signatures import compute_signature
+    from sigsearch.views import compute_views
 
     try:
-        return compute_signature(image, scheme=scheme, limits=limits).tobytes()
+        return to_bytes(compute_views(image, scheme=scheme, limits=limits))
     except ImageError as error:
         return error.reason
     except MemoryError:

@@ -1,0 +1,324 @@
+"""Agreement: whether windows of a query and of a record lie alike, and the query shows what they promise.
+
+A pair of windows that look alike says where in the query the whole record would have to lie. There the query
+is signed anew, at the places of all the record's windows that it shows, and compared with them: a copy has
+them all, whether or not they were found in it as windows; a stranger has the one pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sigsearch.calibration import mirrored
+from sigsearch.images import read_picture
+from sigsearch.orientations import turn_boxes, turn_boxes_back
+from sigsearch.records import WHOLE, Box, Record
+from sigsearch.regions.canvas import Boxes, Canvas
+from sigsearch.regions.windows import QUERY_SIDE, QUERY_WINDOWS, find_windows
+from sigsearch.signatures import signatures_of_picture
+
+if TYPE_CHECKING:
+    from sigsearch.images import ImageLike, Picture
+    from sigsearch.limits import Limits
+    from sigsearch.scheme import Scheme
+
+    Signatures = npt.NDArray[np.int8]
+
+ALIKE: Final = 0.45
+"""Pairs of windows below this distance are looked at."""
+EVIDENCE: Final = 0.35
+"""What an agreement must exceed to be a match; see `Agreement.evidence`."""
+
+_PLACES: Final = 4
+"""Different places of the record that are tried, at most: those that the nearest pairs say."""
+_SAME: Final = 0.5
+"""Windows below this distance agree."""
+_ROUNDS: Final = 5
+_STEP: Final = 0.08
+"""By which the place is first moved and stretched, of the size of what is compared."""
+_PROMISING: Final = 0.1
+"""Evidence below which a place is not worth refining."""
+_MARGIN: Final = 0.02
+"""By so much of the query a window may be beyond its edge."""
+_LEAST_PIXELS: Final = 8
+"""Of a window's side in the query."""
+_STRANGE: Final = 0.68
+"""The distance of strangers, and the most that the mirrored query's may be taken for."""
+
+
+class Pair(NamedTuple):
+    """A window of the query and one of the record that look alike."""
+
+    distance: float
+    query: int
+    stored: int
+
+
+class Place(NamedTuple):
+    """Where in the query the record lies: its fractions times `scale` plus `shift`, each of x and y."""
+
+    scale: npt.NDArray[np.float64]
+    shift: npt.NDArray[np.float64]
+
+    def of(self, boxes: Boxes) -> Boxes:
+        """Boxes of the record in the query."""
+        placed: Boxes = boxes * np.tile(self.scale, 2) + np.tile(self.shift, 2)
+        return placed
+
+    def back(self, boxes: Boxes) -> Boxes:
+        """Boxes of the query in the record."""
+        placed: Boxes = (boxes - np.tile(self.shift, 2)) / np.tile(self.scale, 2)
+        return placed
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What speaks for a record's lying in the query.
+
+    Attributes
+    ----------
+    distance : float
+        Of the windows that agree, taken for one long signature each.
+    evidence : float
+        How much nearer the windows in sight are, all together, than strangers' would be and than the mirrored
+        query's are, times a root of their number; see `_Comparison.evidence`.
+    windows : int
+        How many agree.
+    box : Box
+        What the query shows of the record.
+    query_box : Box
+        Where it shows it.
+    """
+
+    distance: float
+    evidence: float
+    windows: int
+    box: Box
+    query_box: Box
+
+
+class Query:
+    """A picture searched for by its regions: its views in one or all orientations.
+
+    Attributes
+    ----------
+    boxes : ndarray of float64, shape (views, 4)
+        Of the picture as it is; the first is the whole.
+    signatures : ndarray of int8, shape (orientations, views, 648)
+    """
+
+    @classmethod
+    def of(cls, image: ImageLike, scheme: Scheme, *, limits: Limits, all_orientations: bool) -> Query:
+        """Of a picture that is to be read; raises `ImageError` if it cannot be."""
+        picture = read_picture(image, limits=limits, decode_side=scheme.decode_side)
+        return cls(picture, scheme, all_orientations=all_orientations)
+
+    def __init__(self, picture: Picture, scheme: Scheme, *, all_orientations: bool) -> None:
+        self.scheme = scheme
+        self._upright = Canvas.of(picture, QUERY_SIDE)
+        self._canvases = {0: self._upright}
+        whole = signatures_of_picture(picture, scheme, turned=all_orientations)
+        self.boxes = np.concatenate([[WHOLE], find_windows(self._upright, QUERY_WINDOWS)])
+        self.signatures = np.stack(
+            [
+                np.concatenate(
+                    [one[np.newaxis], self._canvas(k).signatures(turn_boxes(self.boxes[1:], k), scheme)]
+                )
+                for k, one in enumerate(whole)
+            ]
+        )
+
+    def _canvas(self, orientation: int) -> Canvas:
+        if orientation not in self._canvases:
+            self._canvases[orientation] = self._upright.turned(orientation)
+        return self._canvases[orientation]
+
+    def agreement(self, record: Record, orientation: int, pairs: Sequence[Pair]) -> Agreement | None:
+        """The best that these pairs lead to, if anything."""
+        stored = _Stored(
+            np.array([view.box for view in record.views]),
+            np.stack([view.signature for view in record.views]),
+        )
+        comparison = _Comparison(
+            self._canvas(orientation), turn_boxes(self.boxes, orientation), stored, self.scheme
+        )
+        found = comparison.best(pairs)
+        if found is None:
+            return None
+        query_box = turn_boxes_back(np.array([found.query_box]), orientation)[0]
+        return Agreement(found.distance, found.evidence, found.windows, found.box, Box(*query_box.tolist()))
+
+
+class _Stored(NamedTuple):
+    """A record's views."""
+
+    boxes: Boxes
+    signatures: Signatures
+
+
+class _Comparison:
+    """A query in one orientation against one record."""
+
+    def __init__(self, canvas: Canvas, boxes: Boxes, stored: _Stored, scheme: Scheme) -> None:
+        self._canvas = canvas
+        self._boxes = boxes
+        self._stored = stored
+        self._scheme = scheme
+
+    def best(self, pairs: Sequence[Pair]) -> Agreement | None:
+        """The agreement of most evidence among the places that the nearest pairs say."""
+        tried: list[Place] = []
+        best: tuple[float, Place, npt.NDArray[np.int64]] | None = None
+        for pair in sorted(pairs):
+            if len(tried) == _PLACES:
+                break
+            place = self._place(pair, pairs)
+            if any(_alike(place, other) for other in tried):
+                continue
+            tried.append(place)
+            shown = self._shown(place)
+            others = shown[shown != pair.stored]
+            if not len(others):
+                continue
+            evidence = self._evidence(place, others)
+            if best is None or evidence > best[0]:
+                best = evidence, place, shown
+        if best is None or best[0] < _PROMISING:
+            return None
+        _, place, shown = best
+        return self._described(self._refined(place, shown), shown)
+
+    def _place(self, pair: Pair, pairs: Sequence[Pair]) -> Place:
+        """The place that a pair says, corrected by the pairs that say nearly the same."""
+        queries = self._boxes[[each.query for each in pairs]]
+        stored = self._stored.boxes[[each.stored for each in pairs]]
+        mine, theirs = self._boxes[pair.query], self._stored.boxes[pair.stored]
+        scale = (mine[2:] - mine[:2]) / (theirs[2:] - theirs[:2])
+        place = Place(scale, mine[:2] - theirs[:2] * scale)
+        size = queries[:, 2:] - queries[:, :2]
+        agreeing = (np.abs(place.of(stored) - queries) < 0.4 * np.tile(size, 2)).all(axis=1)
+        if agreeing.sum() < 2:
+            return place
+        return _fit(stored[agreeing], queries[agreeing])
+
+    def _shown(self, place: Place) -> npt.NDArray[np.int64]:
+        """Which of the record's windows the query shows, if the record lies there."""
+        boxes = place.of(self._stored.boxes)
+        height, width = self._canvas.size
+        pixels = (boxes[:, 2:] - boxes[:, :2]) * (width, height)
+        seen = (
+            (boxes >= -_MARGIN).all(axis=1)
+            & (boxes <= 1 + _MARGIN).all(axis=1)
+            & (pixels >= _LEAST_PIXELS).all(axis=1)
+        )
+        seen[0] = False  # the whole's grid is laid otherwise
+        return np.flatnonzero(seen)
+
+    def _signed(self, place: Place, shown: npt.NDArray[np.int64]) -> Signatures:
+        return self._canvas.signatures(place.of(self._stored.boxes[shown]), self._scheme)
+
+    def _evidence(self, place: Place, shown: npt.NDArray[np.int64]) -> float:
+        """See `Agreement.evidence`.
+
+        Many pictures are bright above and dark below, and so resemble strangers. Their mirror images do as
+        well: how near the mirrored query comes to the record is what such likeness alone would do.
+        """
+        signed, stored = self._signed(place, shown), self._stored.signatures[shown]
+        near = pooled(signed, stored)
+        far = pooled(mirrored(signed, self._scheme.grid_size), stored)
+        count = len(shown)
+        expected: float = (_STRANGE + min(far, _STRANGE)) / 2
+        return float((expected - near) * np.sqrt(count / (1 + 0.1 * count)))
+
+    def _refined(self, place: Place, shown: npt.NDArray[np.int64]) -> Place:
+        """The place moved and stretched, step by step, to where the windows are nearest."""
+        boxes, stored = self._stored.boxes[shown], self._stored.signatures[shown]
+        first, last = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+        middle, extent = (first + last) / 2, last - first
+        near = pooled(self._signed(place, shown), stored)
+        step = _STEP
+        for _ in range(_ROUNDS):
+            moved = False
+            for axis in range(4):
+                for signed_step in (-step, step):
+                    other = _moved(place, axis, signed_step, middle, extent)
+                    distance = pooled(self._signed(other, shown), stored)
+                    if distance < near:
+                        near, place, moved = distance, other, True
+                        break
+            if not moved:
+                step /= 2
+        return place
+
+    def _described(self, place: Place, shown: npt.NDArray[np.int64]) -> Agreement:
+        signed, stored = self._signed(place, shown), self._stored.signatures[shown]
+        each = np.array(
+            [pooled(one[np.newaxis], two[np.newaxis]) for one, two in zip(signed, stored, strict=True)]
+        )
+        agreeing = each < _SAME
+        evidence = self._evidence(place, shown)
+        if agreeing.any():
+            distance = pooled(signed[agreeing], stored[agreeing])
+        else:
+            distance = float(each.min())
+        corners = self._stored.boxes[shown[agreeing]] if agreeing.any() else self._stored.boxes[shown]
+        if agreeing.mean() < 0.5:  # a part that both show, not one in the other
+            box = np.concatenate([corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)])
+        else:
+            box = np.clip(place.back(np.array([WHOLE]))[0], 0, 1)
+        query_box = np.clip(place.of(box[np.newaxis])[0], 0, 1)
+        return Agreement(
+            distance, evidence, int(agreeing.sum()), Box(*box.tolist()), Box(*query_box.tolist())
+        )
+
+
+def pooled(a: Signatures, b: Signatures) -> float:
+    """The distance of several signatures to as many others, each side taken for one long signature."""
+    wide, other = a.astype(np.int32).ravel(), b.astype(np.int32).ravel()
+    norms = np.sqrt(float(wide @ wide)) + np.sqrt(float(other @ other))
+    apart = wide - other
+    return float(np.sqrt(float(apart @ apart)) / norms) if norms > 0 else 1.0
+
+
+def _fit(stored: Boxes, queries: Boxes) -> Place:
+    """The place that fits several pairs best: by least squares over the edges, small windows counting more."""
+    weight = 1 / (queries[:, 2:] - queries[:, :2]) ** 2
+    scale, shift = np.empty(2), np.empty(2)
+    for axis in range(2):
+        x = stored[:, [axis, axis + 2]].ravel()
+        y = queries[:, [axis, axis + 2]].ravel()
+        w = np.repeat(weight[:, axis], 2)
+        x_mean, y_mean = np.average(x, weights=w), np.average(y, weights=w)
+        scale[axis] = (w * (x - x_mean) * (y - y_mean)).sum() / (w * (x - x_mean) ** 2).sum()
+        shift[axis] = y_mean - scale[axis] * x_mean
+    return Place(scale, shift)
+
+
+def _alike(place: Place, other: Place) -> bool:
+    """Whether two places are nearly the same."""
+    corners = np.array([WHOLE])
+    apart = np.abs(place.of(corners) - other.of(corners)).max()
+    return bool(apart < 0.05 * max(1.0, float(place.scale.max())))
+
+
+def _moved(
+    place: Place,
+    axis: int,
+    step: float,
+    middle: npt.NDArray[np.float64],
+    extent: npt.NDArray[np.float64],
+) -> Place:
+    """A place moved along x or y (axes 0, 1), enlarged (2) or squashed (3), round the middle of what is compared."""
+    scale, shift = place.scale.copy(), place.shift.copy()
+    if axis < 2:
+        shift[axis] += step * extent[axis] * scale[axis] / 4
+    else:
+        factor = 1 + step
+        scale = scale * (np.array([factor, factor]) if axis == 2 else np.array([factor, 1 / factor]))
+        shift = shift + middle * (place.scale - scale)
+    return Place(scale, shift)
