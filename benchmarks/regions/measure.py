@@ -301,7 +301,7 @@ def _search(run: Run, method: Ours, edits: str, keep: Keep) -> None:
             progress(f"{method.name}, {edits}: {number} queries")
             copy = query.make()
             turned = edits == "turned"
-            ms, matches = _timed(index.search, np.asarray(copy.picture), all_orientations=turned, limit=None)
+            ms, matches = _timed(index.search, np.asarray(copy.picture), all_orientations=turned)
             searches.append(ms)
             own = None if query.own is None else run.names[query.own]
             scores = {match.id: 1 - match.distance for match in matches}

@@ -187,7 +187,7 @@ class Finder:
     def delete(self, ids):
         self.ids.clear()
 
-    def search(self, image, *, all_orientations, limit):
+    def search(self, image, *, all_orientations):
         assert all_orientations
         return [
             SimpleNamespace(id=id, distance=0.25 + 0.125 * place, box=WHOLE, query_box=WHOLE, windows=3)
