@@ -244,20 +244,21 @@ def folder(tmp_path):
 @pytest.mark.long
 def test_a_run_in_small_and_another_method_added_to_its_rows(folder, tmp_path):
     out = tmp_path / "rows.jsonl"
-    first = run(folder, out, "--only", "sigsearch, whole pictures")
+    ours = list(measure.ours()[0])
+    first = run(folder, out, "--only", "; ".join(ours))
     assert first.exit_code == 0, first.output
     before = out.read_text()
-    second = run(folder, out, "--only", "sigsearch, whole pictures; ORB")
+    second = run(folder, out, "--only", f"{ours[0]}; ORB")
     assert second.exit_code == 0, second.output
     assert out.read_text().startswith(before)
     rows = read(out)
     kinds = {kind: [row for row in rows if row["kind"] == kind] for kind in {row["kind"] for row in rows}}
     assert {row["unit"] for row in kinds["unit"]} == {
-        *(f"{name}, {edits}" for name in ("sigsearch, whole pictures", "ORB") for edits in SETS),
-        "sigsearch, whole pictures, 12 records",
+        *(f"{name}, {edits}" for name in (*ours, "ORB") for edits in SETS),
+        *(f"{name}, 12 records" for name in ours),
     }
     assert not {"small.jpg"} & {row["picture"] for row in kinds["copy"]}
-    for name in ("sigsearch, whole pictures", "ORB"):
+    for name in (*ours, "ORB"):
         copies = [(row["picture"], row["edit"]) for row in kinds["copy"] if row["method"] == name]
         assert len(set(copies)) == len(copies) == 4 * (len(UPRIGHT) + len(TURNED))
     # Each copy with the three other originals, and each of four strangers with all of them.
@@ -272,8 +273,7 @@ def test_a_run_in_small_and_another_method_added_to_its_rows(folder, tmp_path):
     searched = [row for row in kinds["strangers"] if row["method"].startswith("sigsearch")]
     assert {row["pairs"] for row in searched if row["edit"] != measure.STRANGER} == {3}
     assert {row["pairs"] for row in searched if row["edit"] == measure.STRANGER} == {4}
-    [embedded] = kinds["embedded"]
-    assert embedded["records"] == 12
+    assert {row["method"]: row["records"] for row in kinds["embedded"]} == dict.fromkeys(ours, 12)
     table = document(rows)
     assert all(f"| {name} |" in table for name in [*UPRIGHT, *TURNED])
     assert "### " not in table
