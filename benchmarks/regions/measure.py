@@ -51,7 +51,7 @@ class Settings:
     strangers: int
     """Pairs of strangers that are compared, by the methods that compare pairs, in a set of edits."""
     minutes: float
-    """What describing copies may take, and what comparing strangers may, each time."""
+    """What describing copies or searching for them may take, and what comparing strangers may, each time."""
     records: int
     """Of the embedded index."""
     least: int
@@ -297,6 +297,7 @@ def _search(run: Run, method: Ours, edits: str, keep: Keep) -> None:
             bytes=None,
         )
         searches = []
+        end = time.perf_counter() + 60 * run.settings.minutes
         for number, query in enumerate(run.queries(edits)):
             progress(f"{method.name}, {edits}: {number} queries")
             copy = query.make()
@@ -316,6 +317,8 @@ def _search(run: Run, method: Ours, edits: str, keep: Keep) -> None:
                 )
             pairs = len(run.names) - (own is not None)
             _keep_strangers(keep, query, pairs, scores)
+            if time.perf_counter() > end:
+                break
         keep("searched", records=len(run.names), ms=searches)
 
 
