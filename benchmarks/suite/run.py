@@ -212,23 +212,24 @@ def header(settings: Settings) -> Row:
         asked[option] = asked[option] and asked[option].name
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "HEAD"),
-        "changed": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "commit": git("rev-parse", "HEAD"),
+        "changed": bool(git("status", "--porcelain", "--untracked-files=no")),
         **asked,
         "edits": list(EDITS),
         "machine": {key: value for key, value in machine().items() if key in ("cpu", "cores", "python")},
-        "versions": {package: _version(package) for package in _PACKAGES},
+        "versions": {package: version_of(package) for package in _PACKAGES},
     }
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Of an installed package; None if it is not."""
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def _git(*arguments: str) -> str:
+def git(*arguments: str) -> str:
     """What git says of the folder that the benchmarks lie in; nothing if it is no repository."""
     here: Any = Path(__file__).parent
     try:
