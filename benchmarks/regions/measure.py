@@ -305,7 +305,7 @@ def _search(run: Run, method: Ours, edits: str, keep: Keep) -> None:
             ms, matches = _timed(index.search, np.asarray(copy.picture), all_orientations=turned)
             searches.append(ms)
             own = None if query.own is None else run.names[query.own]
-            scores = {match.id: 1 - match.distance for match in matches}
+            scores = {match.id: _certainty(match) for match in matches}
             if own is not None:
                 found = next((match for match in matches if match.id == own), None)
                 keep(
@@ -320,6 +320,12 @@ def _search(run: Run, method: Ours, edits: str, keep: Keep) -> None:
             if time.perf_counter() > end:
                 break
         keep("searched", records=len(run.names), ms=searches)
+
+
+def _certainty(match: sigsearch.Match) -> float:
+    """The more, the less chance alone would give such a match; above 0."""
+    chance = match.expected_false
+    return 20 - float(np.log10(chance)) if chance else 20.0
 
 
 def _boxes(copy: Copy, match: Any) -> dict[str, Any]:
