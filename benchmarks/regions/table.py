@@ -92,7 +92,8 @@ def _parts(rows: Sequence[Row]) -> Iterator[str]:
         f"# Regions\n\nPictures of {run['pictures']}, {run['limit']} originals or fewer, JPEGs first; "
         f"{run['machine']['cpu']}; {packages}. Each copy is a JPEG of quality {run['quality']}. "
         "Intervals are of 95 %, times are the processor's. A method says how alike two pictures are, the "
-        "more the higher: sigsearch 20 less the power of ten of `expected_false`, or 0 if there is no match (its describing is adding "
+        "more the higher: sigsearch 20 less the power of ten of `expected_false`, or 0 if there is no match "
+        "(its describing is adding "
         "to an index in memory); the others what their notes say."
     )
     for edits, names in SETS.items():
