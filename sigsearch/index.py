@@ -38,7 +38,7 @@ from sigsearch.errors import (
     StorageError,
 )
 from sigsearch.filters import Filter, as_filter
-from sigsearch.images import read_pixels
+from sigsearch.images import read_picture
 from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.orientations import ORIENTATIONS
 from sigsearch.progress import Meter
@@ -702,21 +702,33 @@ class Index:
             raise RecordNotFoundError(
                 f"no record {id!r} in the index at {self.location}; 'sigsearch list' shows the ids"
             )
-        if self._scheme.views == "regions" and not signatures.is_signature(image, self._scheme):
-            image = read_pixels(image, limits=self.limits)  # once, for it may be a stream
-            matches = self._search_regions(backend, image, all_orientations, cutoff, limit, wanted, effort)
+        ready = signatures.is_signature(image, self._scheme)
+        if self._scheme.views == "regions" and not ready:
+            from sigsearch import regions
+
+            picture = read_picture(image, limits=self.limits, decode_side=self._scheme.decode_side)
+            matches = regions.search(
+                backend,
+                regions.Query(picture, self._scheme, all_orientations=all_orientations),
+                cutoff=cutoff,
+                limit=limit,
+                where=wanted,
+                effort=effort,
+                chance=self._certainty.chance(wanted),
+            )
+            parts = [signatures.signatures_of_picture(picture, self._scheme, turned=True)]
         else:
+            views = signatures.compute_query_views(
+                image, scheme=self._scheme, limits=self.limits, all_orientations=all_orientations or not ready
+            )
+            query = _Query.of(views if all_orientations else [(rows[:1], box) for rows, box in views])
             matches = []
-        turned = all_orientations or not signatures.is_signature(image, self._scheme)
-        views = signatures.compute_query_views(
-            image, scheme=self._scheme, limits=self.limits, all_orientations=turned
-        )
-        query = _Query.of(views if all_orientations else [(rows[:1], box) for rows, box in views])
-        if self._scheme.views == "whole" and len(query.signatures):
-            [matches] = self._search_batch(backend, [query], cutoff, limit, wanted, effort)
+            if len(query.signatures):
+                [matches] = self._search_batch(backend, [query], cutoff, limit, wanted, effort)
+            parts = [rows for rows, _ in views]
         return explain(
             backend,
-            np.stack([rows for rows, _ in views]),
+            np.stack(parts),
             record,
             match=next((match for match in matches if match.id == id), None),
             all_orientations=all_orientations,
