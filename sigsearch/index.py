@@ -134,15 +134,20 @@ def open(
     if views is not None:
         scheme = replace(scheme or DEFAULT_SCHEME, views=views)
     location = os.fspath(location)
+    shown = plugins.without_password(location)
     backend_class = plugins.discover().load(plugins.location_scheme(location))
+    # Before it is opened: an index that is made and then refused would be in the way.
+    if (
+        scheme is not None
+        and scheme.views == "regions"
+        and Capability.VIEWS not in backend_class.capabilities
+    ):
+        raise InputError(f"{shown} keeps one view of a picture, so it can have no regions")
     backend = backend_class.open(
         location, scheme=scheme or backend_class.default_scheme, create=create, options=options
     )
-    shown = plugins.without_password(location)
     try:
         (scheme or _usual(backend.scheme)).check_same(backend.scheme, shown)
-        if backend.scheme.views == "regions" and Capability.VIEWS not in backend.capabilities:
-            raise InputError(f"{shown} keeps one view of a picture, so it can have no regions")
     except SigsearchError:
         backend.close()
         raise
