@@ -131,23 +131,16 @@ def open(
         raise InputError(f"wanted a Scheme, found {scheme!r}")
     if limits is not None and not isinstance(limits, Limits):
         raise InputError(f"wanted Limits, found {limits!r}")
-    if views is not None:
-        scheme = replace(scheme or DEFAULT_SCHEME, views=views)
     location = os.fspath(location)
     shown = plugins.without_password(location)
     backend_class = plugins.discover().load(plugins.location_scheme(location))
+    asked = _with_views(scheme or backend_class.default_scheme, views)
     # Before it is opened: an index that is made and then refused would be in the way.
-    if (
-        scheme is not None
-        and scheme.views == "regions"
-        and Capability.VIEWS not in backend_class.capabilities
-    ):
+    if asked.views == "regions" and Capability.VIEWS not in backend_class.capabilities:
         raise InputError(f"{shown} keeps one view of a picture, so it can have no regions")
-    backend = backend_class.open(
-        location, scheme=scheme or backend_class.default_scheme, create=create, options=options
-    )
+    backend = backend_class.open(location, scheme=asked, create=create, options=options)
     try:
-        (scheme or _usual(backend.scheme)).check_same(backend.scheme, shown)
+        _with_views(scheme or _usual(backend.scheme), views).check_same(backend.scheme, shown)
     except SigsearchError:
         backend.close()
         raise
@@ -840,6 +833,10 @@ def _warn_featureless(image: ImageLike) -> None:
 def _usual(stored: Scheme) -> Scheme:
     """The scheme that an index may have without being asked for it by name."""
     return replace(DEFAULT_SCHEME.with_words_of(stored), views=stored.views, decode_side=stored.decode_side)
+
+
+def _with_views(scheme: Scheme, views: Literal["whole", "regions"] | None) -> Scheme:
+    return scheme if views is None else replace(scheme, views=views)
 
 
 def _make_folder(folder: Path) -> None:

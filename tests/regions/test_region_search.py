@@ -460,6 +460,16 @@ def test_views_take_the_place_of_the_schemes():
         assert index.scheme == Scheme(word_length=12, views="regions")
 
 
+@pytest.mark.parametrize("views", ["whole", "regions"])
+def test_who_asks_for_views_alone_is_given_the_words_that_the_index_has(tmp_path, views):
+    made = Scheme(word_length=12, views=views, decode_side=400)
+    sigsearch.open(tmp_path / "index.sig", scheme=made).close()
+    with sigsearch.open(tmp_path / "index.sig", views=views) as index:
+        assert index.scheme == made
+    with pytest.raises(SchemeMismatchError, match="wanted word_length=10, found word_length=12"):
+        sigsearch.open(tmp_path / "index.sig", scheme=Scheme(decode_side=400), views=views)
+
+
 @pytest.mark.parametrize("kind", ["memory", "embedded"])
 def test_a_backend_of_one_view_refuses_regions_in_a_line_and_makes_nothing(kind, tmp_path, monkeypatch):
     for backend in (MemoryBackend, LocalBackend):
