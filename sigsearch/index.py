@@ -522,7 +522,7 @@ class Index:
         effort : int
             From 1, quickest, to 5, thorough: how hard a backend looks that finds candidates by words, as
             Elasticsearch does. One that compares with every record, as the embedded one, misses nothing
-            anyway.
+            anyway. In an index of regions also how many windows of the query are looked for.
         max_false : float, optional
             Only matches of which chance alone would give no more than this as near: 0.01 is one in a hundred
             such searches. See `Match.expected_false`.
@@ -624,7 +624,13 @@ class Index:
         if signatures.is_signature(image, self._scheme):  # which has no windows
             queries = [self._query(image, all_orientations)]
             return self._search_batch(backend, queries, cutoff, limit, where, effort)[0]
-        query = regions.Query.of(image, self._scheme, limits=self.limits, all_orientations=all_orientations)
+        query = regions.Query.of(
+            image,
+            self._scheme,
+            limits=self.limits,
+            all_orientations=all_orientations,
+            effort=effort,
+        )
         if not query.signatures.any():
             _warn_featureless(image)
             return []

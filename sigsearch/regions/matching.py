@@ -19,7 +19,7 @@ from sigsearch.images import read_picture
 from sigsearch.orientations import turn_boxes
 from sigsearch.records import WHOLE, Box, Record
 from sigsearch.regions.canvas import Boxes, Canvas, visible
-from sigsearch.regions.windows import QUERY_SIDE, QUERY_WINDOWS, find_windows
+from sigsearch.regions.windows import QUERY_SIDE, WINDOWS_PER_EFFORT, find_windows
 from sigsearch.signatures import signatures_of_picture
 
 if TYPE_CHECKING:
@@ -126,17 +126,19 @@ class Query:
     """
 
     @classmethod
-    def of(cls, image: ImageLike, scheme: Scheme, *, limits: Limits, all_orientations: bool) -> Query:
+    def of(
+        cls, image: ImageLike, scheme: Scheme, *, limits: Limits, all_orientations: bool, effort: int
+    ) -> Query:
         """Of a picture that is to be read; raises `ImageError` if it cannot be."""
         picture = read_picture(image, limits=limits, decode_side=scheme.decode_side)
-        return cls(picture, scheme, all_orientations=all_orientations)
+        return cls(picture, scheme, all_orientations=all_orientations, effort=effort)
 
-    def __init__(self, picture: Picture, scheme: Scheme, *, all_orientations: bool) -> None:
+    def __init__(self, picture: Picture, scheme: Scheme, *, all_orientations: bool, effort: int) -> None:
         self.scheme = scheme
         self._upright = Canvas.of(picture, QUERY_SIDE)
         self._canvases = {0: self._upright}
         whole = signatures_of_picture(picture, scheme, turned=all_orientations)
-        self.boxes = np.concatenate([[WHOLE], find_windows(self._upright, QUERY_WINDOWS)])
+        self.boxes = np.concatenate([[WHOLE], find_windows(self._upright, effort * WINDOWS_PER_EFFORT)])
         self.signatures = np.stack(
             [
                 np.concatenate(
