@@ -456,7 +456,8 @@ class Index:
         All records are read, up to 200,000 drawn from them are compared with the mirror images of up to
         `samples` of these: mirrored photographs are like photographs, but copies of nothing. See
         `sigsearch.calibration` for what counts, and docs/cutoff.md for how right that turned out. What it
-        takes for false matches are also mirrored copies, if the index holds such.
+        takes for false matches are also mirrored copies, if the index holds such. Of an index of regions
+        the whole pictures are compared.
 
         Parameters
         ----------
@@ -482,8 +483,11 @@ class Index:
         from sigsearch import calibration
 
         backend = self._backend
+        records = backend.scan()
+        if self._scheme.views == "regions":  # windows match by their agreement, not by a cutoff
+            records = (replace(record, views=record.views[:1]) for record in records)
         return calibration.calibrate(
-            backend.scan(),
+            records,
             self._scheme.grid_size,
             cutoffs=calibration.CUTOFFS if cutoffs is None else cutoffs,
             samples=samples,
