@@ -194,7 +194,7 @@ class Comparison:
         self._stored = stored
         self._scheme = scheme
         sizes = stored_boxes[:, 2:] - stored_boxes[:, :2]
-        has_place = (sizes > 0).all(axis=1)  # whoever adds records may give their views any boxes
+        has_place = sizes.min(axis=1) > 0  # whoever adds records may give their views any boxes
         self._places = self._supported([pair for pair in pairs if has_place[pair.stored]])
 
     @property
