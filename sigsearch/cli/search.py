@@ -11,6 +11,7 @@ import typer
 
 import sigsearch
 from sigsearch.bounds import CUTOFF, EFFORT, LIMIT
+from sigsearch.cli import inline
 from sigsearch.cli.options import (
     AllOrientations,
     AllowPrivate,
@@ -31,8 +32,6 @@ from sigsearch.errors import ImageError
 from sigsearch.limits import Limits
 
 if TYPE_CHECKING:
-    from sigsearch.cli.side_by_side import Album
-    from sigsearch.index import Index
     from sigsearch.records import Box, Match
 
 _PARTS: Final = ("windows", "of the query", "of the picture")
@@ -71,9 +70,12 @@ def search(
     """
     wanted = parse_where(where or ())
     matched = failed = False
+    shown = 0
+    if show is not None:
+        from sigsearch.cli.side_by_side import Album
     with open_there(index) as opened:
         limit_to(opened, private_addresses=allow_private)
-        album = None if show is None else _album(show, opened)
+        album = None if show is None else Album(show, opened.limits)
         regions = opened.scheme.views == "regions"
         load_kernels()
         for image in images:
@@ -99,8 +101,12 @@ def search(
                 say_json({"query": image, "matches": [match.to_json() for match in matches]})
             else:
                 _tell(image, matches, several=len(images) > 1, regions=regions)
-            if album is not None:
-                _draw(album, image, matches, alone=not as_json)
+            for picture in album.draw(image, matches) if album else ():
+                shown += 1
+                if not as_json:
+                    inline.show(picture)
+    if shown and not as_json and sys.stdout.isatty():
+        say(f"{shown:,} picture{'s are' if shown > 1 else ' is'} in {show}")
     return 2 if failed else 0 if matched else 1
 
 
@@ -134,25 +140,6 @@ def _part(box: Box) -> str:
     left, top, right, bottom = (round(100 * edge) for edge in box)
     whole = (left, top, right, bottom) == (0, 0, 100, 100)
     return "whole" if whole else f"{left}-{right} % x {top}-{bottom} %"
-
-
-def _album(folder: str, index: Index) -> Album:
-    from sigsearch.cli.side_by_side import Album
-
-    return Album(folder, index.limits)
-
-
-def _draw(album: Album, image: str, matches: list[Match], *, alone: bool) -> None:
-    """Write the pictures of the matches, and show them if nothing else may stand on standard output."""
-    from sigsearch.cli import inline
-
-    count = 0
-    for picture in album.draw(image, matches):
-        count += 1
-        if alone:
-            inline.show(picture)
-    if alone and matches and sys.stdout.isatty():
-        say(f"{count:,} pictures are in {album.folder}")
 
 
 def explain(

@@ -50,12 +50,14 @@ class Album:
     Raises
     ------
     InputError
-        It cannot be made.
+        It cannot be made, or is a file.
     """
 
     def __init__(self, folder: str, limits: Limits) -> None:
         try:
             os.makedirs(folder, exist_ok=True)
+        except FileExistsError as error:
+            raise InputError(f"wanted a folder for the pictures, found a file: {describe(folder)}") from error
         except OSError as error:
             raise _cannot_write(folder, error) from error
         self.folder = folder
@@ -96,10 +98,10 @@ class Album:
         """What the names of a query's pictures begin with; queries in several folders may have one name."""
         stem = label = _stem(query)
         number = 1
-        while label in self._labels:
+        while label.casefold() in self._labels:  # some file systems take X and x for one
             number += 1
             label = f"{stem}.{number}"
-        self._labels.add(label)
+        self._labels.add(label.casefold())
         return label
 
     def _write(self, picture: Image, name: str) -> bool:
@@ -151,11 +153,11 @@ def side_by_side(query: Pixels, stored: Pixels, match: Match) -> Image:
     left, right = pictures
     text = caption(match)
     font = ImageFont.load_default(_TEXT_SIZE)
-    width = max(left.width + GAP + right.width, int(font.getlength(text)) + 1)
+    width = max(left.width + GAP + right.width, int(font.getlength(text)) + GAP)
     drawn = Image.new("RGB", (width, height + 2 * _TEXT_SIZE), "white")
     drawn.paste(left, (0, 0))
     drawn.paste(right, (left.width + GAP, 0))
-    ImageDraw.Draw(drawn).text((0, height + _TEXT_SIZE / 2), text, fill="black", font=font)
+    ImageDraw.Draw(drawn).text((GAP // 2, height + _TEXT_SIZE // 2), text, fill="black", font=font)
     return drawn
 
 
@@ -195,11 +197,9 @@ def _stem(path: str) -> str:
 
 
 def _is_own(path: str) -> bool:
-    from PIL import Image
-
     try:
-        with Image.open(path) as there:
-            return bool(there.info.get("comment") == _MARK)
+        with open(path, "rb") as file:
+            return _MARK in file.read(1024)  # a JPEG's comment stands before its pixels
     except OSError:
         return False
 
