@@ -54,9 +54,11 @@ from .records import View as View
 from .scheme import Scheme as Scheme
 from .signatures import compare as compare
 from .signatures import compute_orientations as compute_orientations
+from .signatures import compute_query_views as compute_query_views
 from .signatures import compute_signature as compute_signature
 from .signatures import distance as distance
 from .signatures import distances as distances
 from .signatures import encode_words as encode_words
+from .views import compute_views as compute_views
 
 __version__: str

@@ -454,7 +454,8 @@ class Index:
         All records are read, up to 200,000 drawn from them are compared with the mirror images of up to
         `samples` of these: mirrored photographs are like photographs, but copies of nothing. See
         `sigsearch.calibration` for what counts, and docs/cutoff.md for how right that turned out. What it
-        takes for false matches are also mirrored copies, if the index holds such.
+        takes for false matches are also mirrored copies, if the index holds such. Of an index of regions
+        the whole pictures are compared.
 
         Parameters
         ----------
@@ -480,8 +481,11 @@ class Index:
         from sigsearch import calibration
 
         backend = self._backend
+        records = backend.scan()
+        if self._scheme.views == "regions":  # windows match by their agreement, not by a cutoff
+            records = (replace(record, views=record.views[:1]) for record in records)
         return calibration.calibrate(
-            backend.scan(),
+            records,
             self._scheme.grid_size,
             cutoffs=calibration.CUTOFFS if cutoffs is None else cutoffs,
             samples=samples,
@@ -520,7 +524,7 @@ class Index:
         effort : int
             From 1, quickest, to 5, thorough: how hard a backend looks that finds candidates by words, as
             Elasticsearch does. One that compares with every record, as the embedded one, misses nothing
-            anyway.
+            anyway. In an index of regions also how many windows of the query are looked for.
         max_false : float, optional
             Only matches of which chance alone would give no more than this as near: 0.01 is one in a hundred
             such searches. See `Match.expected_false`.
@@ -622,7 +626,13 @@ class Index:
         if signatures.is_signature(image, self._scheme):  # which has no windows
             queries = [self._query(image, all_orientations)]
             return self._search_batch(backend, queries, cutoff, limit, where, effort)[0]
-        query = regions.Query.of(image, self._scheme, limits=self.limits, all_orientations=all_orientations)
+        query = regions.Query.of(
+            image,
+            self._scheme,
+            limits=self.limits,
+            all_orientations=all_orientations,
+            effort=effort,
+        )
         if not query.signatures.any():
             _warn_featureless(image)
             return []

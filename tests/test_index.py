@@ -28,6 +28,7 @@ from sigsearch import (
     SchemeMismatchError,
     View,
 )
+from sigsearch.testing import make_picture
 
 PLAIN = np.full((30, 30), 128, np.uint8)
 
@@ -786,3 +787,25 @@ def test_explain_knows_pictures_without_features(index):
 def test_explain_of_a_record_that_is_not_there_says_so(index):
     with pytest.raises(RecordNotFoundError, match="no record 'a' in the index"):
         index.explain(signature(1), "a")
+
+
+@pytest.mark.parametrize("all_orientations", [False, True])
+def test_a_query_is_also_searched_for_without_its_borders(all_orientations):
+    picture = make_picture(3)
+    framed = np.full((picture.shape[0] + 120, picture.shape[1] + 160, 3), 255, np.uint8)
+    framed[60:-60, 80:-80] = picture
+    query = np.ascontiguousarray(np.rot90(framed)) if all_orientations else framed
+    with sigsearch.open("memory://") as index:
+        index.add(picture, id="picture")
+        index.add(make_picture(4), id="another")
+        [match] = index.search(query, all_orientations=all_orientations)
+        assert match.id == "picture"
+        assert match.distance < 0.1 < sigsearch.compare(framed, picture)
+        assert match.orientation == ("rotate-270" if all_orientations else "as-is")
+        assert match.box == (0, 0, 1, 1)
+        across, down = 80 / framed.shape[1], 60 / framed.shape[0]
+        inside = (
+            (down, across, 1 - down, 1 - across) if all_orientations else (across, down, 1 - across, 1 - down)
+        )
+        assert match.query_box == pytest.approx(inside, abs=0.01)
+        assert index.explain(query, "picture", all_orientations=all_orientations).distance == match.distance

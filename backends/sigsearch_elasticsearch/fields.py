@@ -136,6 +136,8 @@ class ImageSignature(Object):
     ) -> None:
         if not isinstance(scheme, Scheme):
             raise InputError(f"wanted a Scheme, found {scheme!r}")
+        if scheme.views != "whole":
+            raise InputError("wanted a scheme of whole pictures, for a field keeps one signature")
         self._scheme = scheme
         self._limits = limits
         # Without norms and positions, as keywords are by default. The words stay in _source, unlike in an

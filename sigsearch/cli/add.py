@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from queue import Empty, Queue
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -77,6 +77,13 @@ def add(
             "shorter side; 400 is a good choice.",
         ),
     ] = None,
+    views: Annotated[
+        Literal["whole", "regions"] | None,
+        typer.Option(
+            help="Of a new index: what of a picture is signed, the whole, or also regions of it, so that its "
+            "crops are found and it in collages. Default: whole; of an index that exists, as it has it.",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(metavar="N", min=0, help="Processes that decode. Default: one for each processor."),
@@ -98,7 +105,7 @@ def add(
     if not paths and not retry_failed:
         context.fail("missing argument 'PATH', or --retry-failed")
     scheme = None if decode_side is None else sigsearch.Scheme(decode_side=decode_side)
-    with sigsearch.open(index, scheme=scheme) as opened:
+    with sigsearch.open(index, scheme=scheme, views=views) as opened:
         limit_to(
             opened,
             seconds=seconds,

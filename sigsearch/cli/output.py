@@ -35,6 +35,13 @@ def say(text: object = "") -> None:
     print(one_line(text))  # noqa: T201
 
 
+def short(expected: float | None) -> str:
+    """An expected number as a person reads it: 3e-05, 0.2, 40."""
+    if expected is None:
+        return "unknown"
+    return f"{expected:.1g}" if expected < 1 else f"{float(f'{expected:.2g}'):,.0f}"
+
+
 def say_json(value: Any) -> None:
     """Write one JSON value in a line, in ASCII: what any reader in any locale takes."""
     print(json.dumps(value))  # noqa: T201

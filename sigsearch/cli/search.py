@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import warnings
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 import sigsearch
 from sigsearch.bounds import CUTOFF, EFFORT, LIMIT
+from sigsearch.cli import inline
 from sigsearch.cli.options import (
     AllOrientations,
     AllowPrivate,
@@ -25,13 +26,16 @@ from sigsearch.cli.options import (
     load_kernels,
     open_there,
 )
-from sigsearch.cli.output import complain, say, say_json, say_rows
+from sigsearch.cli.output import complain, say, say_json, say_rows, short
 from sigsearch.cli.where import parse_where
 from sigsearch.errors import ImageError
 from sigsearch.limits import Limits
 
 if TYPE_CHECKING:
-    from sigsearch.records import Match
+    from sigsearch.records import Box, Match
+
+_PARTS: Final = ("windows", "of the query", "of the picture")
+"""Headings of what an index of regions tells besides."""
 
 
 def search(
@@ -43,22 +47,36 @@ def search(
     where: Where = None,
     effort: Effort = EFFORT,
     max_false: MaxFalse = None,
+    show: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Also write a picture of each match there: query and stored picture side by side, with the "
+            "parts that matched. Some terminals (kitty, iTerm2, WezTerm) show them, too.",
+        ),
+    ] = None,
     allow_private: AllowPrivate = False,
     as_json: Json = False,
 ) -> int:
     """Find the copies of pictures in an index, the nearest first.
 
     On a terminal a table for each picture; "expected false" is how many matches as near as this one or
-    nearer chance alone would give for that picture in this index. In a pipe a line for each match:
-    distance, orientation and path (or id, of a record without path), separated by tabs; then the IMAGE, if
-    there are several.
+    nearer chance alone would give for that picture in this index. In an index of regions "windows" is how
+    many windows of the two pictures agree, "whole" where whole pictures matched; then the parts of the query
+    and of the stored picture, across x down. In a pipe a line for each match: distance, orientation and path
+    (or id, of a record without path), separated by tabs; then the IMAGE, if there are several.
 
     Exit status: 0 something matched, 1 nothing did, 2 an error.
     """
     wanted = parse_where(where or ())
     matched = failed = False
+    shown = 0
+    if show is not None:
+        from sigsearch.cli.side_by_side import Album
     with open_there(index) as opened:
         limit_to(opened, private_addresses=allow_private)
+        album = None if show is None else Album(show, opened.limits)
+        regions = opened.scheme.views == "regions"
         load_kernels()
         for image in images:
             try:
@@ -82,18 +100,24 @@ def search(
             if as_json:
                 say_json({"query": image, "matches": [match.to_json() for match in matches]})
             else:
-                _show(image, matches, several=len(images) > 1)
+                _tell(image, matches, several=len(images) > 1, regions=regions)
+            for picture in album.draw(image, matches) if album else ():
+                shown += 1
+                if not as_json:
+                    inline.show(picture)
+    if shown and not as_json and sys.stdout.isatty():
+        say(f"{shown:,} picture{'s are' if shown > 1 else ' is'} in {show}")
     return 2 if failed else 0 if matched else 1
 
 
-def _show(image: str, matches: list[Match], *, several: bool) -> None:
+def _tell(image: str, matches: list[Match], *, several: bool, regions: bool) -> None:
     rows = [[f"{match.distance:.4f}", match.orientation, match.path or match.id] for match in matches]
     headings = ["distance", "orientation", "path"]
     terminal = sys.stdout.isatty()
     if terminal:
-        headings.insert(1, "expected false")
+        headings[1:1] = ["expected false", *_PARTS * regions]
         for row, match in zip(rows, matches, strict=True):
-            row.insert(1, _number(match.expected_false))
+            row[1:1] = [short(match.expected_false), *_parts(match) * regions]
     if several and not terminal:
         rows = [[*row, image] for row in rows]
     if several and terminal:
@@ -106,11 +130,16 @@ def _show(image: str, matches: list[Match], *, several: bool) -> None:
         say()
 
 
-def _number(expected: float | None) -> str:
-    """As a person reads it: 3e-05, 0.2, 40."""
-    if expected is None:
-        return "unknown"
-    return f"{expected:.1g}" if expected < 1 else f"{float(f'{expected:.2g}'):,.0f}"
+def _parts(match: Match) -> tuple[str, ...]:
+    windows = "whole" if match.windows is None else str(match.windows)
+    return windows, _part(match.query_box), _part(match.box)
+
+
+def _part(box: Box) -> str:
+    """Which part of a picture a box is, across and down: 20-80 % x 10-90 %."""
+    left, top, right, bottom = (round(100 * edge) for edge in box)
+    whole = (left, top, right, bottom) == (0, 0, 100, 100)
+    return "whole" if whole else f"{left}-{right} % x {top}-{bottom} %"
 
 
 def explain(

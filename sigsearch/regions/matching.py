@@ -19,7 +19,7 @@ from sigsearch.images import read_picture
 from sigsearch.orientations import turn_boxes
 from sigsearch.records import WHOLE, Box, Record
 from sigsearch.regions.canvas import Boxes, Canvas, visible
-from sigsearch.regions.windows import QUERY_SIDE, QUERY_WINDOWS, find_windows
+from sigsearch.regions.windows import QUERY_SIDE, WINDOWS_PER_EFFORT, find_windows
 from sigsearch.signatures import signatures_of_picture
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Agreement:
         Of the windows that agree, taken for one long signature each.
     evidence : float
         How much nearer the windows in sight are, all together, than strangers' would be and than the mirrored
-        query's are, times a root of their number; see `_Comparison.evidence`.
+        query's are, times a root of their number; see `Comparison.evidence`.
     windows : int
         How many agree.
     box : Box
@@ -126,17 +126,19 @@ class Query:
     """
 
     @classmethod
-    def of(cls, image: ImageLike, scheme: Scheme, *, limits: Limits, all_orientations: bool) -> Query:
+    def of(
+        cls, image: ImageLike, scheme: Scheme, *, limits: Limits, all_orientations: bool, effort: int
+    ) -> Query:
         """Of a picture that is to be read; raises `ImageError` if it cannot be."""
         picture = read_picture(image, limits=limits, decode_side=scheme.decode_side)
-        return cls(picture, scheme, all_orientations=all_orientations)
+        return cls(picture, scheme, all_orientations=all_orientations, effort=effort)
 
-    def __init__(self, picture: Picture, scheme: Scheme, *, all_orientations: bool) -> None:
+    def __init__(self, picture: Picture, scheme: Scheme, *, all_orientations: bool, effort: int) -> None:
         self.scheme = scheme
         self._upright = Canvas.of(picture, QUERY_SIDE)
         self._canvases = {0: self._upright}
         whole = signatures_of_picture(picture, scheme, turned=all_orientations)
-        self.boxes = np.concatenate([[WHOLE], find_windows(self._upright, QUERY_WINDOWS)])
+        self.boxes = np.concatenate([[WHOLE], find_windows(self._upright, effort * WINDOWS_PER_EFFORT)])
         self.signatures = np.stack(
             [
                 np.concatenate(
@@ -191,15 +193,19 @@ class Comparison:
         self._stored_boxes = stored_boxes
         self._stored = stored
         self._scheme = scheme
-        self._places = self._supported(pairs)
+        sizes = stored_boxes[:, 2:] - stored_boxes[:, :2]
+        has_place = sizes.min(axis=1) > 0  # whoever adds records may give their views any boxes
+        self._places = self._supported([pair for pair in pairs if has_place[pair.stored]])
 
     @property
     def support(self) -> float:
         """How much speaks for the best place of all, before the query is looked at there."""
-        return self._places[0][0]
+        return self._places[0][0] if self._places else 0.0
 
     def _supported(self, pairs: Sequence[Pair]) -> list[tuple[float, Place]]:
         """The places that pairs say, each with what speaks for it: the pairs that agree; best first."""
+        if not pairs:
+            return []
         mine = self._boxes[[pair.query for pair in pairs]]
         theirs = self._stored_boxes[[pair.stored for pair in pairs]]
         weights = np.array([(0.6 - pair.distance) ** 2 for pair in pairs])
@@ -242,7 +248,7 @@ class Comparison:
             tried.append(place)
             shown = self._shown(place)
             if len(shown):
-                evidence = self._evidence(place, shown)
+                evidence = self.evidence(place, shown)
                 if best is None or evidence > best[0]:
                     best = evidence, place, shown
         if best is None or best[0] < _PROMISING:
@@ -256,8 +262,9 @@ class Comparison:
         height, width = self._canvas.size
         sizes = boxes[:, 2:] - boxes[:, :2]
         inside = np.clip(boxes, 0, 1)
-        parts = ((inside[:, 2:] - inside[:, :2]) / sizes).prod(axis=1)
-        seen = (parts > _VISIBLE) & (sizes * (width, height) >= _LEAST_PIXELS).all(axis=1)
+        parts = (inside[:, 2:] - inside[:, :2]).prod(axis=1)
+        seen = parts > _VISIBLE * sizes.prod(axis=1)
+        seen &= (sizes * (width, height) >= _LEAST_PIXELS).all(axis=1)
         seen[0] = False  # the whole's grid is laid otherwise
         return np.flatnonzero(seen)
 
@@ -267,7 +274,7 @@ class Comparison:
         seen = visible(boxes, self._scheme)
         return self._canvas.signatures(boxes, self._scheme) * seen, self._stored[shown] * seen
 
-    def _evidence(self, place: Place, shown: npt.NDArray[np.int64]) -> float:
+    def evidence(self, place: Place, shown: npt.NDArray[np.int64]) -> float:
         """See `Agreement.evidence`.
 
         Many pictures are bright above and dark below, and so resemble strangers. Their mirror images do as
@@ -306,7 +313,7 @@ class Comparison:
             [pooled(one[np.newaxis], two[np.newaxis]) for one, two in zip(signed, stored, strict=True)]
         )
         agreeing = each < _SAME
-        evidence = self._evidence(place, shown)
+        evidence = self.evidence(place, shown)
         distance = pooled(signed[agreeing], stored[agreeing]) if agreeing.any() else float(each.min())
         corners = self._stored_boxes[shown[agreeing]] if agreeing.any() else self._stored_boxes[shown]
         if agreeing.mean() < 0.5:  # a part that both show, not one in the other

@@ -57,7 +57,9 @@ def search(
     """
     pairs = _candidates(backend, query, cutoff, limit, where, effort)
     promised = {id: max(map(_promise, own.values())) for id, own in pairs.items()}
-    likely = sorted(promised, key=lambda each: (-promised[each], each))[: max(LOOKED_AT, limit or 0)]
+    likely = sorted(promised, key=lambda each: (-promised[each], each))
+    if limit is not None:
+        likely = likely[: max(LOOKED_AT, limit)]
     compared = [
         (record, orientation, query.comparison(record, orientation, own))
         for record in backend.get(likely)
@@ -68,7 +70,7 @@ def search(
     best: dict[str, tuple[float, Match]] = {}
     for rank, (record, orientation, comparison) in enumerate(compared):
         whole = next((pair.distance for pair in pairs[record.id][orientation] if pair.query == 0), None)
-        if whole is None and rank >= JUDGED and comparison.support < CLEAR:
+        if limit is not None and whole is None and rank >= JUDGED and comparison.support < CLEAR:
             continue
         judged = _judge(query, record, orientation, comparison, whole, cutoff, chance)
         if judged is not None and (record.id not in best or _better(judged, best[record.id])):

@@ -19,7 +19,8 @@ SIDE: Final = 320
 QUERY_SIDE: Final = 400
 """Of a query's: what it shows may be a small part of it."""
 STORED_WINDOWS: Final = 25
-QUERY_WINDOWS: Final = 48
+WINDOWS_PER_EFFORT: Final = 16
+"""Of a query, at most, for each step of a search's effort."""
 
 _SCALES: Final = (2.0, 2.5198420997897464, 3.174802103936399)
 """Standard deviations of the blobs that an octave is searched for, in its pixels."""

@@ -40,7 +40,7 @@ from sigsearch.errors import (
 from sigsearch.filters import Eq
 from sigsearch.records import Box, Record, View
 from sigsearch.scheme import DEFAULT_SCHEME, Scheme
-from sigsearch.testing import BackendConformance
+from sigsearch.testing import BackendConformance, make_picture
 from sigsearch.testing.samples import (
     check_same,
     featureless,
@@ -1144,3 +1144,22 @@ def test_announcing_it_does_not_load_the_driver():
 def test_the_driver_of_another_kind_is_refused():
     with pytest.raises(InputError, match=r"client as an elasticsearch.Elasticsearch"):
         Options.of({"client": Elasticsearch})
+
+
+def test_an_index_of_regions_has_the_matches_of_the_one_in_memory(elasticsearch_server, name):
+    pictures = {f"{seed}": make_picture(seed, (320, 240)) for seed in range(12)}
+    items = [sigsearch.Item(image=picture, id=id) for id, picture in pictures.items()]
+    location = elasticsearch_server.location(name)
+    with (
+        sigsearch.open(location, views="regions", **elasticsearch_server.options) as index,
+        sigsearch.open("memory://", views="regions") as oracle,
+    ):
+        assert index.add_many(items).added == oracle.add_many(items).added == len(pictures)
+        index.refresh()
+        for id, picture in pictures.items():
+            crop = picture[40:200, 60:280]
+            [match] = index.search(crop, effort=5)
+            assert match.id == id
+            assert [match] == oracle.search(crop, effort=5)
+    with sigsearch.open(location, **elasticsearch_server.options) as index:
+        assert index.scheme.views == "regions"

@@ -292,3 +292,8 @@ def test_a_server_out_of_reach_is_an_error_of_sigsearch():
         pytest.raises(StorageError, match="cannot reach the index 'products'"),
     ):
         ImageSignature.add_to_mapping(client, "products", "picture")
+
+
+def test_a_field_keeps_one_signature_so_regions_are_refused():
+    with pytest.raises(InputError, match="wanted a scheme of whole pictures"):
+        ImageSignature(scheme=Scheme(views="regions"))

@@ -313,3 +313,73 @@ def test_standard_input_is_read_only_so_far_ahead(run, monkeypatch):
     result = run("add", "--index", "new.sig", "-", "--journal", "-")
     assert result.out == "0 added, 5,000 failed\n"
     assert max(ahead) < 50
+
+
+def views_of(location):
+    with sigsearch.open(location, create=False) as index:
+        return index.scheme.views
+
+
+def test_views_says_what_a_new_index_signs(run, mona_lisa):
+    for given, views in ((["--views", "regions"], "regions"), (["--views", "whole"], "whole"), ([], "whole")):
+        location = f"{len(given)}-{views}.sig"
+        assert run("add", "--index", location, *given, mona_lisa).status == 0
+        assert views_of(location) == views
+
+
+def test_views_of_an_index_that_exists_need_not_be_said(run, mona_lisa, caravaggio):
+    assert run("add", "--index", "new.sig", "--views", "regions", mona_lisa).status == 0
+    assert run("add", "--index", "new.sig", caravaggio).status == 0
+    assert (
+        run("add", "--index", "new.sig", "--views", "regions", caravaggio).out == "0 added, 1 already there\n"
+    )
+    with sigsearch.open("new.sig") as index:
+        assert all(len(record.views) > 1 for record in index.scan())
+
+
+@pytest.mark.parametrize(("made", "asked"), [("regions", "whole"), ("whole", "regions")])
+def test_other_views_than_those_of_the_index_are_an_error_and_change_nothing(
+    run, mona_lisa, caravaggio, tmp_path, made, asked
+):
+    def contents():
+        return {path.name: path.read_bytes() for path in (tmp_path / "new.sig").rglob("*") if path.is_file()}
+
+    run("add", "--index", "new.sig", "--views", made, mona_lisa)
+    before = contents()
+    result = run("add", "--index", "new.sig", "--views", asked, caravaggio)
+    assert result.is_one_line_error(
+        "new.sig was made with another scheme", f"wanted views='{asked}'", f"found views='{made}'"
+    )
+    assert contents() == before
+
+
+def test_views_go_with_decode_side(run, mona_lisa):
+    assert run("add", "--index", "new.sig", "--views", "regions", "--decode-side", 400, mona_lisa).status == 0
+    with sigsearch.open("new.sig") as index:
+        assert (index.scheme.views, index.scheme.decode_side) == ("regions", 400)
+
+
+def test_views_that_do_not_exist_are_an_error_and_make_no_index(run, mona_lisa, tmp_path):
+    result = run("add", "--index", "new.sig", "--views", "half", mona_lisa)
+    assert result.is_one_line_error("--views", "'half'", "whole", "regions")
+    assert not (tmp_path / "new.sig").exists()
+
+
+def test_a_configuration_file_may_say_the_views(run, mona_lisa, tmp_path):
+    (tmp_path / "sigsearch.toml").write_text(
+        'index = "new.sig"\n[scheme]\nviews = "regions"\nword_length = 12\n'
+    )
+    assert run("add", mona_lisa).status == 0
+    with sigsearch.open("new.sig", scheme=sigsearch.Scheme(views="regions", word_length=12)) as index:
+        assert len(index.get(str(mona_lisa)).views) > 1
+
+
+def test_what_is_typed_goes_before_the_views_of_the_configuration_file(run, mona_lisa, tmp_path):
+    (tmp_path / "sigsearch.toml").write_text('index = "new.sig"\n[scheme]\nviews = "regions"\n')
+    assert run("add", "--views", "whole", mona_lisa).status == 0
+    assert views_of(tmp_path / "new.sig") == "whole"
+
+
+def test_views_in_a_configuration_file_that_do_not_exist_are_an_error(run, mona_lisa, tmp_path):
+    (tmp_path / "sigsearch.toml").write_text('index = "new.sig"\n[scheme]\nviews = "half"\n')
+    assert run("add", mona_lisa).is_one_line_error("sigsearch.toml, scheme", "'whole' or 'regions'", "'half'")

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 import sigsearch
 from sigsearch.cli import search as commands
+from sigsearch.cli.output import short
 
 MONA_LISAS = 0.22095170140933634  # published with image-match
 
@@ -102,7 +103,7 @@ def test_max_false_is_a_number_above_0(run, photos, mona_lisa, max_false):
     [(None, "unknown"), (3.2e-5, "3e-05"), (0.23, "0.2"), (1.0, "1"), (39.8, "40"), (12_345.0, "12,000")],
 )
 def test_expected_false_is_short(expected, text):
-    assert commands._number(expected) == text
+    assert short(expected) == text
 
 
 def test_nothing_matched_is_exit_status_1(run, photos, mirrored):
