@@ -717,7 +717,7 @@ class Index:
             picture = read_picture(image, limits=self.limits, decode_side=self._scheme.decode_side)
             matches = regions.search(
                 backend,
-                regions.Query(picture, self._scheme, all_orientations=all_orientations),
+                regions.Query(picture, self._scheme, all_orientations=all_orientations, effort=effort),
                 cutoff=cutoff,
                 limit=limit,
                 where=wanted,
