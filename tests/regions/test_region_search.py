@@ -544,14 +544,27 @@ def test_explain_names_the_orientation_that_a_part_is_found_in(filled):
     said = filled.explain(crop, "picture 0", all_orientations=True)
     assert said.found
     assert said.orientation == "mirror"
-    assert not filled.explain(crop, "picture 0").found
+    [match] = filled.search(crop, all_orientations=True)
+    said = filled.explain(crop, "picture 0")
+    assert not said.found
+    assert said.advice == (f"as mirror the distance is {match.distance:.4f}: search with all_orientations",)
+    assert (said.best_orientation, said.best_distance) == ("mirror", match.distance)
+
+
+def test_explain_advises_to_raise_the_limit(copies):
+    crop = cut(PICTURE, PARTS["middle"])
+    last = copies.search(crop)[-1]
+    said = copies.explain(crop, last.id, limit=1)
+    assert not said.found
+    assert said.advice == ("too many records are nearer: raise limit above 1",)
+    assert said.best_distance == last.distance
 
 
 def test_explain_says_that_a_stranger_is_not_found(filled):
     said = filled.explain(make_picture(60, SIZE), "picture 0")
     assert not said.found
     assert said.distance > 0.45
-    assert len(said.advice) == 1
+    assert said.advice == ("too few of their windows agree below the cutoff",)
 
 
 def test_explain_knows_the_filter_and_pictures_without_features(filled):
