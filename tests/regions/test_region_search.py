@@ -27,8 +27,10 @@ from sigsearch.backend import Capability
 from sigsearch.testing import make_picture
 from sigsearch.views import compute_views
 
+BACKENDS = [pytest.param(kind, marks=pytest.mark.full_size) for kind in ("memory", "embedded")]
+"""Without JIT a search takes some ten seconds: most of them only with it."""
 SIZE = (160, 120)
-"""Width and height: large enough for two dozen windows, small enough to be searched for without JIT."""
+"""Width and height: just large enough for two dozen windows."""
 WHOLE = (0, 0, 1, 1)
 STORED = {f"picture {seed}": make_picture(seed, SIZE) for seed in range(4)}
 PICTURE = STORED["picture 0"]
@@ -59,14 +61,14 @@ def fill(index):
         index.add(pixels, id=id, path=f"{id}.png", metadata={"even": seed % 2 == 0})
 
 
-@pytest.fixture(params=["memory", "embedded"])
+@pytest.fixture(params=BACKENDS)
 def index(request, tmp_path):
     """Empty."""
     with opened(request.param, tmp_path) as index:
         yield index
 
 
-@pytest.fixture(scope="module", params=["memory", "embedded"])
+@pytest.fixture(scope="module", params=BACKENDS)
 def filled(request, tmp_path_factory):
     """Of four pictures that have nothing to do with each other; only to be read."""
     with opened(request.param, tmp_path_factory.mktemp("filled")) as index:
@@ -133,6 +135,14 @@ def jpeg(pixels, quality=60):
 
 
 # Finding
+
+
+def test_a_half_of_a_picture_is_found_and_a_stranger_is_not():
+    with opened("memory", None) as index:
+        index.add(PICTURE, id="a")
+        [match] = index.search(cut(PICTURE, PARTS["left half"]))
+        check(match, "a", PARTS["left half"], WHOLE)
+        assert index.search(STORED["picture 1"]) == []
 
 
 @pytest.mark.parametrize("id", ["picture 0", "picture 3"])
@@ -249,6 +259,7 @@ def test_backends_give_the_same_matches_to_the_last_bit(both, all_orientations):
     assert sum(map(len, found)) >= 5
 
 
+@pytest.mark.full_size
 def test_backends_keep_the_same_views(both):
     expected = compute_views(PICTURE, scheme=Scheme(views="regions"))
     assert len(expected) > 20
@@ -264,7 +275,7 @@ def check_same_views(found, expected):
 # What a search is told
 
 
-@pytest.fixture(scope="module", params=["memory", "embedded"])
+@pytest.fixture(scope="module", params=BACKENDS)
 def copies(request, tmp_path_factory):
     """A picture, its halves and a copy of it."""
     with opened(request.param, tmp_path_factory.mktemp("copies")) as index:
@@ -445,6 +456,7 @@ def test_what_is_deleted_or_replaced_is_not_found(index):
 # Opening
 
 
+@pytest.mark.full_size
 def test_an_index_of_regions_is_opened_again_without_being_told(tmp_path):
     crop = cut(PICTURE, PARTS["left half"])
     with opened("embedded", tmp_path) as index:
@@ -461,6 +473,7 @@ def test_an_index_of_regions_is_opened_again_without_being_told(tmp_path):
         assert index.count() == 2
 
 
+@pytest.mark.full_size
 def test_an_index_of_wholes_is_not_opened_as_one_of_regions_and_stays(tmp_path):
     with sigsearch.open(tmp_path / "index.sig") as index:
         index.add(PICTURE, id="a")
