@@ -38,7 +38,7 @@ from sigsearch.errors import (
     StorageError,
 )
 from sigsearch.filters import Filter, as_filter
-from sigsearch.images import read_pixels
+from sigsearch.images import read_picture
 from sigsearch.limits import DEFAULT_LIMITS, Limits
 from sigsearch.orientations import ORIENTATIONS
 from sigsearch.progress import Meter
@@ -131,18 +131,16 @@ def open(
         raise InputError(f"wanted a Scheme, found {scheme!r}")
     if limits is not None and not isinstance(limits, Limits):
         raise InputError(f"wanted Limits, found {limits!r}")
-    if views is not None:
-        scheme = replace(scheme or DEFAULT_SCHEME, views=views)
     location = os.fspath(location)
-    backend_class = plugins.discover().load(plugins.location_scheme(location))
-    backend = backend_class.open(
-        location, scheme=scheme or backend_class.default_scheme, create=create, options=options
-    )
     shown = plugins.without_password(location)
+    backend_class = plugins.discover().load(plugins.location_scheme(location))
+    asked = _with_views(scheme or backend_class.default_scheme, views)
+    # Before it is opened: an index that is made and then refused would be in the way.
+    if asked.views == "regions" and Capability.VIEWS not in backend_class.capabilities:
+        raise InputError(f"{shown} keeps one view of a picture, so it can have no regions")
+    backend = backend_class.open(location, scheme=asked, create=create, options=options)
     try:
-        (scheme or _usual(backend.scheme)).check_same(backend.scheme, shown)
-        if backend.scheme.views == "regions" and Capability.VIEWS not in backend.capabilities:
-            raise InputError(f"{shown} keeps one view of a picture, so it can have no regions")
+        _with_views(scheme or _usual(backend.scheme), views).check_same(backend.scheme, shown)
     except SigsearchError:
         backend.close()
         raise
@@ -712,21 +710,33 @@ class Index:
             raise RecordNotFoundError(
                 f"no record {id!r} in the index at {self.location}; 'sigsearch list' shows the ids"
             )
-        if self._scheme.views == "regions" and not signatures.is_signature(image, self._scheme):
-            image = read_pixels(image, limits=self.limits)  # once, for it may be a stream
-            matches = self._search_regions(backend, image, all_orientations, cutoff, limit, wanted, effort)
+        ready = signatures.is_signature(image, self._scheme)
+        if self._scheme.views == "regions" and not ready:
+            from sigsearch import regions
+
+            picture = read_picture(image, limits=self.limits, decode_side=self._scheme.decode_side)
+            matches = regions.search(
+                backend,
+                regions.Query(picture, self._scheme, all_orientations=all_orientations),
+                cutoff=cutoff,
+                limit=limit,
+                where=wanted,
+                effort=effort,
+                chance=self._certainty.chance(wanted),
+            )
+            parts = [signatures.signatures_of_picture(picture, self._scheme, turned=True)]
         else:
+            views = signatures.compute_query_views(
+                image, scheme=self._scheme, limits=self.limits, all_orientations=all_orientations or not ready
+            )
+            query = _Query.of(views if all_orientations else [(rows[:1], box) for rows, box in views])
             matches = []
-        turned = all_orientations or not signatures.is_signature(image, self._scheme)
-        views = signatures.compute_query_views(
-            image, scheme=self._scheme, limits=self.limits, all_orientations=turned
-        )
-        query = _Query.of(views if all_orientations else [(rows[:1], box) for rows, box in views])
-        if self._scheme.views == "whole" and len(query.signatures):
-            [matches] = self._search_batch(backend, [query], cutoff, limit, wanted, effort)
+            if len(query.signatures):
+                [matches] = self._search_batch(backend, [query], cutoff, limit, wanted, effort)
+            parts = [rows for rows, _ in views]
         return explain(
             backend,
-            np.stack([rows for rows, _ in views]),
+            np.stack(parts),
             record,
             match=next((match for match in matches if match.id == id), None),
             all_orientations=all_orientations,
@@ -833,6 +843,10 @@ def _warn_featureless(image: ImageLike) -> None:
 def _usual(stored: Scheme) -> Scheme:
     """The scheme that an index may have without being asked for it by name."""
     return replace(DEFAULT_SCHEME.with_words_of(stored), views=stored.views, decode_side=stored.decode_side)
+
+
+def _with_views(scheme: Scheme, views: Literal["whole", "regions"] | None) -> Scheme:
+    return scheme if views is None else replace(scheme, views=views)
 
 
 def _make_folder(folder: Path) -> None:

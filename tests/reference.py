@@ -178,3 +178,127 @@ def distance(a, b):
     apart = sum((int(x) - int(y)) ** 2 for x, y in zip(a, b, strict=True))
     norms = math.sqrt(sum(int(x) ** 2 for x in a)) + math.sqrt(sum(int(y) ** 2 for y in b))
     return math.sqrt(apart) / norms if norms else 1.0
+
+
+def shrink(pixels, rows, columns):
+    """The mean grey of each area, an area being a whole number of parts of pixels."""
+    values = grey(pixels)
+    height, width = len(values), len(values[0])
+    # Each pixel stands rows x columns times, so that every area is whole pixels.
+    repeated = [[value for value in line for _ in range(columns)] for line in values for _ in range(rows)]
+    found = []
+    for r in range(rows):
+        lines = repeated[r * height : (r + 1) * height]
+        areas = [[line[c * width : (c + 1) * width] for line in lines] for c in range(columns)]
+        found.append([math.floor(Fraction(sum(map(sum, area)), height * width)) for area in areas])
+    return found
+
+
+def blur(plane, taps):
+    """Each row, then each column of what comes of it, both rounded down."""
+    across = [_blurred(row, taps) for row in plane]
+    return _transposed([_blurred(column, taps) for column in _transposed(across)])
+
+
+def _blurred(line, taps):
+    reach = len(taps) // 2
+    padded = [line[0]] * reach + list(line) + [line[-1]] * reach
+    return [
+        math.floor(
+            Fraction(sum(tap * value for tap, value in zip(taps, padded[k:], strict=False)), sum(taps))
+        )
+        for k in range(len(line))
+    ]
+
+
+def _transposed(rows):
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def extrema(stack, least, elongation):
+    """Magnitude, scale, row and column of each value that is beyond all its neighbours."""
+    height, width = len(stack[0]), len(stack[0][0])
+    around = [step for step in itertools.product((-1, 0, 1), repeat=3) if step != (0, 0, 0)]
+    found = []
+    for k, i, j in itertools.product(range(1, 4), range(1, height - 1), range(1, width - 1)):
+        value = stack[k][i][j]
+        sign = 1 if value > 0 else -1
+        near = {step: sign * stack[k + step[0]][i + step[1]][j + step[2]] for step in around}
+        beyond = all(
+            other < sign * value or (other == sign * value and step > (0, 0, 0))
+            for step, other in near.items()
+        )
+        if abs(value) < least or not beyond:
+            continue
+        plane = stack[k]
+        down = plane[i - 1][j] - 2 * value + plane[i + 1][j]
+        right = plane[i][j - 1] - 2 * value + plane[i][j + 1]
+        mixed = Fraction(
+            plane[i + 1][j + 1] - plane[i + 1][j - 1] - plane[i - 1][j + 1] + plane[i - 1][j - 1], 4
+        )
+        determinant = down * right - mixed**2
+        if determinant <= 0:
+            continue
+        if Fraction((down + right) ** 2) / determinant > Fraction((elongation + 1) ** 2, elongation):
+            continue
+        found.append(
+            [
+                float(abs(value)),
+                k - 1 + _top(stack[k - 1][i][j], value, stack[k + 1][i][j]),
+                i + 0.5 + _top(plane[i - 1][j], value, plane[i + 1][j]),
+                j + 0.5 + _top(plane[i][j - 1], value, plane[i][j + 1]),
+            ]
+        )
+    return found
+
+
+def _top(before, value, after):
+    """Where the parabola through three values has its top or bottom."""
+    bend = before - 2 * value + after
+    place = Fraction(before - after, 2 * bend) if bend else Fraction(0)
+    return float(min(max(place, Fraction(-1, 2)), Fraction(1, 2)))
+
+
+def integral(values):
+    height, width = len(values), len(values[0])
+    return [[sum(sum(row[:j]) for row in values[:i]) for j in range(width + 1)] for i in range(height + 1)]
+
+
+def cell_means(values, lines, unit):
+    """Means over the cells between lines in parts of a pixel: each pixel by how much of it lies within."""
+
+    def parts(length, start, stop):
+        return [max(0, min(stop, (k + 1) * unit) - max(start, k * unit)) for k in range(length)]
+
+    height, width = len(values), len(values[0])
+    found = []
+    for rows, columns in lines:
+        cells = []
+        for top, bottom in _widened(list(pairwise(rows))):
+            down = parts(height, top, bottom)
+            cells.append([])
+            for left, right in _widened(list(pairwise(columns))):
+                across = parts(width, left, right)
+                total = sum(
+                    d * a * value
+                    for d, line in zip(down, values, strict=True)
+                    for a, value in zip(across, line, strict=True)
+                )
+                area = (bottom - top) * (right - left)
+                cells[-1].append(math.floor(Fraction(total, area)) if area else 0)
+        found.append(cells)
+    return found
+
+
+def _widened(cells):
+    """Of cells along an axis those without a width replaced by the nearest that has one, if any has."""
+    wide = [k for k, (start, stop) in enumerate(cells) if stop > start]
+    return [cells[min(wide, key=lambda other: (abs(other - k), other), default=k)] for k in range(len(cells))]
+
+
+def signatures_of_means(stack, tolerance, levels):
+    """Of grey means as whole numbers."""
+    return [
+        signature_of_means([[Fraction(value, WHITE) for value in row] for row in means], tolerance, levels)
+        for means in stack
+    ]
