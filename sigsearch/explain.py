@@ -25,6 +25,8 @@ def explain(
     record: Record,
     *,
     match: Match | None,
+    by_regions: bool,
+    alone: Match | None,
     all_orientations: bool,
     cutoff: float,
     limit: int | None,
@@ -40,6 +42,10 @@ def explain(
         not to be had.
     match : Match or None
         The record as the search that is explained found it.
+    by_regions : bool
+        Whether that search was one by regions.
+    alone : Match or None
+        The record as a search by regions in all orientations would find it if there were no other.
     """
     scheme = backend.scheme
     orientations = queries.shape[1]
@@ -52,7 +58,9 @@ def explain(
     part, orientation, view = np.unravel_index(nearest, (len(queries), searched, len(stored)))
     distance = float(apart[part, orientation, view])
     best = int(np.argmin(apart.min(axis=(0, 2))))
-    best_distance = float(apart[:, best].min())
+    best_distance, best_orientation = float(apart[:, best].min()), ORIENTATIONS[best]
+    if alone is not None:
+        best_distance, best_orientation = alone.distance, alone.orientation
     query = queries[part, orientation]
     words = signatures.encode_words(np.stack([query, stored[view]]), scheme=scheme)
 
@@ -69,9 +77,14 @@ def explain(
         excluded = where is not None and not where.matches(record.metadata)
         if excluded:
             advice.append("the filter is not true of the record's metadata: change where")
-        if distance >= cutoff and best_distance < cutoff:
+        if by_regions and alone is None:
+            advice.append("too few of their windows agree below the cutoff")
+        elif by_regions and (all_orientations or best_orientation == ORIENTATIONS[0]):
+            if not excluded:
+                advice.append(f"too many records are nearer: raise limit above {limit}")
+        elif by_regions or (distance >= cutoff and best_distance < cutoff):
             advice.append(
-                f"as {ORIENTATIONS[best]} the distance is {best_distance:.4f}: search with all_orientations"
+                f"as {best_orientation} the distance is {best_distance:.4f}: search with all_orientations"
             )
         elif distance >= cutoff:
             # As far as can be is never below a cutoff.
@@ -94,7 +107,7 @@ def explain(
         limit=limit,
         candidate_rank=rank,
         best_distance=best_distance if turned else None,
-        best_orientation=ORIENTATIONS[best] if turned else None,
+        best_orientation=best_orientation if turned else None,
         advice=tuple(advice),
     )
 

@@ -711,20 +711,22 @@ class Index:
                 f"no record {id!r} in the index at {self.location}; 'sigsearch list' shows the ids"
             )
         ready = signatures.is_signature(image, self._scheme)
-        if self._scheme.views == "regions" and not ready:
+        by_regions = self._scheme.views == "regions" and not ready
+        alone = None
+        if by_regions:
             from sigsearch import regions
 
             picture = read_picture(image, limits=self.limits, decode_side=self._scheme.decode_side)
-            matches = regions.search(
-                backend,
-                regions.Query(picture, self._scheme, all_orientations=all_orientations),
-                cutoff=cutoff,
-                limit=limit,
-                where=wanted,
-                effort=effort,
-                chance=self._certainty.chance(wanted),
+            asked, turned = (
+                regions.Query(picture, self._scheme, all_orientations=turned, effort=effort)
+                for turned in (all_orientations, True)
             )
-            parts = [signatures.signatures_of_picture(picture, self._scheme, turned=True)]
+            chance = self._certainty.chance(wanted)
+            matches = regions.search(
+                backend, asked, cutoff=cutoff, limit=limit, where=wanted, effort=effort, chance=chance
+            )
+            alone = regions.search_one(record, turned, cutoff=cutoff, chance=chance)
+            parts = [turned.signatures[:, 0]]
         else:
             views = signatures.compute_query_views(
                 image, scheme=self._scheme, limits=self.limits, all_orientations=all_orientations or not ready
@@ -739,6 +741,8 @@ class Index:
             np.stack(parts),
             record,
             match=next((match for match in matches if match.id == id), None),
+            by_regions=by_regions,
+            alone=alone,
             all_orientations=all_orientations,
             cutoff=cutoff,
             limit=limit,

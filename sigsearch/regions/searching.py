@@ -79,6 +79,26 @@ def search(
     return matches[:limit]
 
 
+def search_one(record: Record, query: Query, *, cutoff: float, chance: Chance) -> Match | None:
+    """The match of a record that stands alone, so that nothing is in its way; None if it is none."""
+    stored = np.stack([view.signature for view in record.views])
+    pairs: _Pairs = defaultdict(list)
+    for orientation, view in np.argwhere(query.signatures.any(axis=2)).tolist():
+        apart = distances(query.signatures[orientation, view], stored, scheme=query.scheme)
+        least = ALIKE if view else cutoff
+        for other in np.flatnonzero(apart < least).tolist():
+            if (view == 0) == (other == 0):
+                pairs[orientation].append(Pair(float(apart[other]), view, other))
+    best: tuple[float, Match] | None = None
+    for orientation, own in pairs.items():
+        whole = next((pair.distance for pair in own if pair.query == 0), None)
+        comparison = query.comparison(record, orientation, own)
+        judged = _judge(query, record, orientation, comparison, whole, cutoff, chance)
+        if judged is not None and (best is None or _better(judged, best)):
+            best = judged
+    return best[1] if best is not None else None
+
+
 def _better(judged: tuple[float, Match], other: tuple[float, Match]) -> bool:
     return (-judged[0], judged[1].distance) < (-other[0], other[1].distance)
 

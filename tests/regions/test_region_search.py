@@ -13,11 +13,14 @@ from sigsearch_memory.backend import MemoryBackend
 import sigsearch
 from sigsearch import (
     ORIENTATIONS,
+    Box,
     FeaturelessWarning,
     InputError,
     Item,
+    Record,
     Scheme,
     SchemeMismatchError,
+    View,
     compute_signature,
 )
 from sigsearch.backend import Capability
@@ -310,6 +313,13 @@ def test_chance_gives_as_many_more_as_there_are_more_records(copies):
         assert match.expected_false == pytest.approx(all_of_them[match.id].expected_false / 2, rel=0.01)
 
 
+@pytest.mark.parametrize("effort", range(1, 6))
+def test_a_part_is_found_at_any_effort(filled, effort):
+    [match] = filled.search(cut(PICTURE, PARTS["left half"]), effort=effort)
+    check(match, "picture 0", PARTS["left half"], WHOLE)
+    assert filled.explain(cut(PICTURE, PARTS["left half"]), match.id, effort=effort).found
+
+
 def test_several_pictures_are_searched_for_at_once(filled):
     queries = [cut(STORED["picture 1"], PARTS["left half"]), jpeg(PICTURE), make_picture(91, SIZE)]
     assert filled.search_many(queries) == [filled.search(query) for query in queries]
@@ -361,6 +371,19 @@ def test_a_ready_signature_is_searched_for_in_all_views(filled):
     assert match.to_json()["box"] == list(view.box)
     with pytest.raises(InputError, match="pass the picture"):
         filled.search(view.signature, all_orientations=True)
+
+
+def test_views_whose_boxes_have_no_size_or_lie_elsewhere_raise_nothing(index):
+    whole, *windows = compute_views(PICTURE, scheme=Scheme(views="regions"))
+    for number, box in enumerate([(0.5, 0.5, 0.5, 0.5), (0, 0, 1, 0), (0, 0, 1, 1), (0.2, 0.2, 0.3, 0.3)]):
+        views = (whole, *(View(view.signature, Box(*box)) for view in windows))
+        index.add(Record(f"odd {number}", views))
+    index.add(Record("windows alone", tuple(windows)))
+    index.add(PICTURE, id="sound")
+    [*matches] = index.search(cut(PICTURE, PARTS["left half"]))
+    assert matches[0].id == "sound"
+    for match in (*matches, *index.search(PICTURE)):
+        assert 0 <= match.distance < 0.45
 
 
 # Adding and deleting
@@ -521,14 +544,27 @@ def test_explain_names_the_orientation_that_a_part_is_found_in(filled):
     said = filled.explain(crop, "picture 0", all_orientations=True)
     assert said.found
     assert said.orientation == "mirror"
-    assert not filled.explain(crop, "picture 0").found
+    [match] = filled.search(crop, all_orientations=True)
+    said = filled.explain(crop, "picture 0")
+    assert not said.found
+    assert said.advice == (f"as mirror the distance is {match.distance:.4f}: search with all_orientations",)
+    assert (said.best_orientation, said.best_distance) == ("mirror", match.distance)
+
+
+def test_explain_advises_to_raise_the_limit(copies):
+    crop = cut(PICTURE, PARTS["middle"])
+    last = copies.search(crop)[-1]
+    said = copies.explain(crop, last.id, limit=1)
+    assert not said.found
+    assert said.advice == ("too many records are nearer: raise limit above 1",)
+    assert said.best_distance == last.distance
 
 
 def test_explain_says_that_a_stranger_is_not_found(filled):
     said = filled.explain(make_picture(60, SIZE), "picture 0")
     assert not said.found
     assert said.distance > 0.45
-    assert len(said.advice) == 1
+    assert said.advice == ("too few of their windows agree below the cutoff",)
 
 
 def test_explain_knows_the_filter_and_pictures_without_features(filled):
