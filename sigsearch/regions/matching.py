@@ -37,6 +37,8 @@ EVIDENCE: Final = 0.55
 _RARE: Final = 1.5
 _RARER: Final = 6.0
 """Of the powers of ten by which strangers become rare: without evidence, and for each unit of it."""
+_PAIRS: Final = 64
+"""Pairs of one record that are looked at, at most, the nearest: crowds of leaves or letters have hundreds."""
 _PLACES: Final = 3
 """Different places of a record that are tried, at most: those that most pairs speak for."""
 _TOLERANCE: Final = 0.4
@@ -206,16 +208,17 @@ class Comparison:
         """The places that pairs say, each with what speaks for it: the pairs that agree; best first."""
         if not pairs:
             return []
+        pairs = sorted(pairs)[:_PAIRS]
         mine = self._boxes[[pair.query for pair in pairs]]
         theirs = self._stored_boxes[[pair.stored for pair in pairs]]
         weights = np.array([(0.6 - pair.distance) ** 2 for pair in pairs])
         sizes = mine[:, 2:] - mine[:, :2]
+        bounds = _TOLERANCE * np.tile(sizes, 2)
         found = []
         for number in range(len(pairs)):
             scale = sizes[number] / (theirs[number, 2:] - theirs[number, :2])
             place = Place(scale, mine[number, :2] - theirs[number, :2] * scale)
-            apart = np.abs(place.of(theirs) - mine) / np.tile(sizes, 2)
-            agreeing = apart.max(axis=1) < _TOLERANCE
+            agreeing = (np.abs(place.of(theirs) - mine) - bounds).max(axis=1) < 0
             found.append((self._weight(pairs, weights, agreeing), number, place, agreeing))
         found.sort(key=lambda each: (-each[0], pairs[each[1]]))
         return [

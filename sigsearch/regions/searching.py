@@ -34,6 +34,8 @@ SURE: Final = 0.3
 """Whole pictures below this distance need no windows that agree."""
 BACKED: Final = 0.15
 """Evidence that is enough where the whole pictures are below the cutoff, too."""
+COMMON: Final = 3e-4
+"""Whole pictures so near as this share of strangers or more are to the query are no match by that alone."""
 FEW: Final = 3
 """Windows with which a picture is judged by them; with fewer by the whole alone."""
 
@@ -172,12 +174,13 @@ def _judge(
         int((words[0] == words[1]).sum()),
     )
     by_chance = None if whole is None else chance.of_distance(query.signatures[:, 0], whole)
-    enough = EVIDENCE if whole is None else BACKED
+    rare = by_chance is None or by_chance < COMMON * chance.records
+    enough = BACKED if whole is not None and rare else EVIDENCE
     if found is not None and evidence > enough and found.distance < cutoff:
         query_box = Box(*turn_boxes_back(np.array([found.query_box]), orientation)[0].tolist())
         by_share = chance.of_share(len(query.signatures) * found.share_of_strangers)
         expected = by_share if by_chance is None else min(by_share, by_chance)
         return evidence, Match(found.distance, *common, found.box, query_box, found.windows, expected)
-    if whole is not None and (whole < SURE or len(record.views) <= FEW):
+    if whole is not None and rare and (whole < SURE or len(record.views) <= FEW):
         return evidence, Match(whole, *common, expected_false=by_chance)
     return None
