@@ -28,7 +28,7 @@ from sigsearch.testing import make_picture
 from sigsearch.views import compute_views
 
 BACKENDS = [pytest.param(kind, marks=pytest.mark.full_size) for kind in ("memory", "embedded")]
-"""Without JIT a search takes some ten seconds: most of them only with it."""
+"""Without JIT a search takes seconds, so most are done only with it."""
 SIZE = (160, 120)
 """Width and height: just large enough for two dozen windows."""
 WHOLE = (0, 0, 1, 1)
