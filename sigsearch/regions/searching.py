@@ -174,7 +174,7 @@ def _judge(
         int((words[0] == words[1]).sum()),
     )
     by_chance = None if whole is None else chance.of_distance(query.signatures[:, 0], whole)
-    rare = by_chance is None or by_chance < COMMON * chance.records
+    rare = by_chance is None or by_chance <= COMMON * chance.records  # both 0 if the count lags
     enough = BACKED if whole is not None and rare else EVIDENCE
     if found is not None and evidence > enough and found.distance < cutoff:
         query_box = Box(*turn_boxes_back(np.array([found.query_box]), orientation)[0].tolist())

@@ -238,6 +238,15 @@ def test_a_picture_without_windows_is_found_by_the_whole(index):
     assert (match.box, match.query_box) == (WHOLE, WHOLE)
 
 
+@pytest.mark.full_size
+def test_a_picture_is_found_while_the_count_of_records_lags_behind(monkeypatch):
+    pixels = np.random.default_rng(5).integers(0, 256, (12, 14, 3)).astype(np.uint8)
+    with opened("memory", None) as index:
+        index.add(pixels, id="tiny")
+        monkeypatch.setattr(MemoryBackend, "count", lambda self, where=None: 0)
+        assert [match.id for match in index.search(pixels)] == ["tiny"]
+
+
 def test_a_query_without_features_warns_and_matches_nothing(filled):
     with pytest.warns(FeaturelessWarning, match="has no features") as caught:
         assert filled.search(PLAIN) == []
