@@ -50,7 +50,7 @@ _SAME: Final = 0.5
 _ROUNDS: Final = 5
 _STEP: Final = 0.08
 """By which the place is first moved and stretched, of the size of what is compared."""
-_PROMISING: Final = 0.15
+_PROMISING: Final = 0.1
 """Evidence below which a place is not worth refining."""
 _LEAST_PIXELS: Final = 8
 """Of a window's side in the query."""
@@ -257,7 +257,28 @@ class Comparison:
         if best is None or best[0] < _PROMISING:
             return None
         _, place, shown = best
-        return self._described(self._refined(place, shown), shown)
+        place = self._refined(place, shown)
+        common = self._in_common(place, shown)
+        return self._described(place, common, is_part=len(common) < len(shown))
+
+    def _in_common(self, place: Place, shown: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Of the windows in sight, those of the part that both show, if it is but a part.
+
+        That is the part round all windows that agree, if they are most of the windows in it.
+        """
+        agreeing = self._distances(place, shown) < _SAME
+        if not 2 <= agreeing.sum() < 0.8 * len(shown):
+            return shown
+        boxes = self._stored_boxes[shown]
+        first, last = boxes[agreeing, :2].min(axis=0), boxes[agreeing, 2:].max(axis=0)
+        inside = (boxes[:, :2] >= first).all(axis=1) & (boxes[:, 2:] <= last).all(axis=1)
+        return shown[inside] if agreeing.sum() > inside.sum() / 2 else shown
+
+    def _distances(self, place: Place, shown: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Of each window in sight."""
+        signed, stored = self._signed(place, shown)
+        pairs = zip(signed, stored, strict=True)
+        return np.array([pooled(one[np.newaxis], two[np.newaxis]) for one, two in pairs])
 
     def _shown(self, place: Place) -> npt.NDArray[np.int64]:
         """Which of the record's windows the query shows at least half of, if the record lies there."""
@@ -310,16 +331,14 @@ class Comparison:
                 step /= 2
         return place
 
-    def _described(self, place: Place, shown: npt.NDArray[np.int64]) -> Agreement:
+    def _described(self, place: Place, shown: npt.NDArray[np.int64], *, is_part: bool) -> Agreement:
         signed, stored = self._signed(place, shown)
-        each = np.array(
-            [pooled(one[np.newaxis], two[np.newaxis]) for one, two in zip(signed, stored, strict=True)]
-        )
+        each = self._distances(place, shown)
         agreeing = each < _SAME
         evidence = self.evidence(place, shown)
         distance = pooled(signed[agreeing], stored[agreeing]) if agreeing.any() else float(each.min())
         corners = self._stored_boxes[shown[agreeing]] if agreeing.any() else self._stored_boxes[shown]
-        if agreeing.mean() < 0.5:  # a part that both show, not one in the other
+        if is_part or agreeing.mean() < 0.5:  # a part that both show, not one in the other
             box = np.concatenate([corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)])
         else:
             box = np.clip(place.back(np.array([WHOLE]))[0], 0, 1)
