@@ -34,7 +34,7 @@ ALIKE: Final = 0.4
 EVIDENCE: Final = 0.55
 """What an agreement must exceed to be a match; see `Agreement.evidence`."""
 
-_RARE: Final = 1.5
+_RARE: Final = 1.1
 _RARER: Final = 6.0
 """Of the powers of ten by which strangers become rare: without evidence, and for each unit of it."""
 _PAIRS: Final = 64
