@@ -190,12 +190,12 @@ class Finder:
     def search(self, image, *, all_orientations):
         assert all_orientations
         return [
-            SimpleNamespace(id=id, distance=0.25 + 0.125 * place, box=WHOLE, query_box=WHOLE, windows=3)
+            SimpleNamespace(id=id, expected_false=10.0 ** (place - 4), box=WHOLE, query_box=WHOLE, windows=3)
             for place, id in enumerate(self.ids)
         ]
 
 
-def test_a_search_keeps_the_distance_and_the_boxes_of_the_original_and_all_else_as_false(monkeypatch):
+def test_a_search_keeps_the_chance_and_the_boxes_of_the_original_and_all_else_as_false(monkeypatch):
     monkeypatch.setattr(measure.sigsearch, "open", lambda location, scheme: Finder())
     settings = measure.Settings(
         pictures=Path("."), limit=2, strangers=1, minutes=1, records=2, least=1, seed=0
@@ -208,12 +208,12 @@ def test_a_search_keeps_the_distance_and_the_boxes_of_the_original_and_all_else_
         lambda kind, **fields: rows.append({"kind": kind, "method": "Finder", "set": "turned", **fields}),
     )
     copies = [row for row in rows if row["kind"] == "copy"]
-    assert [row["score"] for row in copies] == [0.75, 0.75, 0.625, 0.625]
+    assert [row["score"] for row in copies] == [24, 24, 23, 23]
     assert all((row["query_iou"], row["windows"]) == (1, 3) for row in copies)
     assert all(0.25 <= row["iou"] <= 1 for row in copies)
     strangers = [(row["scores"], row["pairs"], row["nearest"]) for row in rows if row["kind"] == "strangers"]
     one, other = "made picture 3", "made picture 4"
-    assert strangers == [*2 * [([0.625], 1, other)], *2 * [([0.75], 1, one)], ([0.75, 0.625], 2, one)]
+    assert strangers == [*2 * [([23], 1, other)], *2 * [([24], 1, one)], ([24, 23], 2, one)]
     figures = Figures(rows)
     assert (figures.pairs(0, 1), figures.false(0, 0, 1), figures.recall(0).value) == (6, 6, 1)
     assert "| crop to 50-100 %, mirrored | 2 | 1.00 |" in document([HEADER, *rows])
