@@ -34,7 +34,7 @@ SURE: Final = 0.3
 """Whole pictures below this distance need no windows that agree."""
 BACKED: Final = 0.15
 """Evidence that is enough where the whole pictures are below the cutoff, too."""
-COMMON: Final = 3e-4
+COMMON: Final = 5e-5
 """Whole pictures so near as this share of strangers or more are to the query are no match by that alone."""
 FEW: Final = 3
 """Windows with which a picture is judged by them; with fewer by the whole alone."""
