@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from sigsearch.bounds import check_max_false
+from sigsearch.bounds import CUTOFF, check_max_false
 from sigsearch.calibration import mirrored
 from sigsearch.errors import InputError
 from sigsearch.neighbours import opposites
@@ -261,18 +261,20 @@ class Certainty:
         Warns
         -----
         PlainWarning
-            There are matches that may well be chance, since chance gives many below the cutoff.
+            There are matches that may well be chance, since chance gives many below the cutoff, or below
+            the usual one where that is lower: who raises the cutoff knows.
         """
         background = Background.shipped(self._backend.scheme) if any(found) else None
         if background is None:
             return list(found)
         records = self._count(where)
+        usual = min(cutoff, CUTOFF)
         judged = []
         for image, query, matches in zip(images, queries, found, strict=True):
             if matches:
                 *chances, below = expected_false(
                     query[query.any(axis=1)],
-                    [*(match.distance for match in matches), cutoff],
+                    [*(match.distance for match in matches), usual],
                     records,
                     background,
                 ).tolist()
@@ -284,7 +286,7 @@ class Certainty:
                 if matches and below >= PLAIN and (matches[-1].expected_false or 0) >= 1:
                     warnings.warn(
                         f"{describe(image)} is so plain that chance alone gives about {below:,.0f} matches "
-                        f"below {cutoff} among {records:,} records: see expected_false, or pass max_false",
+                        f"below {usual} among {records:,} records: see expected_false, or pass max_false",
                         PlainWarning,
                         stacklevel=4,
                     )

@@ -27,7 +27,10 @@ from sigsearch.backend import Capability
 from sigsearch.testing import make_picture
 from sigsearch.views import compute_views
 
-BACKENDS = [pytest.param(kind, marks=pytest.mark.full_size) for kind in ("memory", "embedded")]
+BACKENDS = [
+    pytest.param("memory", marks=pytest.mark.full_size),
+    pytest.param("embedded", marks=[pytest.mark.full_size, pytest.mark.long]),
+]
 """Without JIT a search takes seconds, so most are done only with it."""
 SIZE = (160, 120)
 """Width and height: just large enough for two dozen windows."""
