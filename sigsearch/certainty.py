@@ -94,6 +94,7 @@ class Background:
     def __init__(self, signatures: Signatures, grid_size: int) -> None:
         self._grid_size = grid_size
         self._rows = self._folded(signatures)
+        self._norms = np.square(self._rows).sum(axis=1)
 
     @classmethod
     def shipped(cls, scheme: Scheme) -> Background | None:
@@ -105,18 +106,22 @@ class Background:
 
     def distances(self, signatures: Signatures) -> Numbers:
         """How far all of it is from each of several signatures, ``(m * n,)``, ascending."""
-        from sigsearch import _kernels  # not above: importing numba takes longer than most commands
-
         folded = self._folded(signatures)
-        return np.sort(np.concatenate([_kernels.distances_to(one, self._rows) for one in folded]))
+        norms = np.square(folded).sum(axis=1)
+        apart = norms + self._norms[:, np.newaxis] - 2 * (self._rows @ folded.T)
+        sizes = np.sqrt(norms, dtype=np.float64) + np.sqrt(self._norms, dtype=np.float64)[:, np.newaxis]
+        return np.sort((np.sqrt(apart, dtype=np.float64) / sizes).ravel())
 
     def mirror(self, signatures: Signatures) -> Signatures:
         """The signatures of the mirror images."""
         return mirrored(signatures, self._grid_size)
 
-    def _folded(self, signatures: Signatures) -> Signatures:
-        """Of each difference, which stands in a signature twice, one value: it tells the same distances."""
-        return np.ascontiguousarray(signatures[..., opposites(self._grid_size)[0]])
+    def _folded(self, signatures: Signatures) -> npt.NDArray[np.float32]:
+        """Of each difference, which stands in a signature twice, one value: it tells the same distances.
+
+        Sums of their products are whole numbers far below 2**24, so exact whatever the order.
+        """
+        return signatures[..., opposites(self._grid_size)[0]].astype(np.float32)
 
 
 def expected_false(
