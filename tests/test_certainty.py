@@ -207,6 +207,7 @@ def test_of_other_signatures_nothing_is_known():
             index.search(make_picture(2), max_false=1)
 
 
+@pytest.mark.full_size
 def test_a_plain_query_is_told_to_be_plain():
     slants = np.linspace(-0.5, 0.5, 30)
     with sigsearch.open("memory://") as index:
