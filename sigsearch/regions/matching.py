@@ -93,7 +93,7 @@ class Agreement:
         Of the windows that agree, taken for one long signature each.
     evidence : float
         How much nearer the windows in sight are, all together, than strangers' would be and than the mirrored
-        query's are, times a root of their number; see `Comparison.evidence`.
+        query's are, times a root of their number; see `Comparison._evidence`.
     windows : int
         How many agree.
     box : Box
@@ -251,7 +251,7 @@ class Comparison:
             tried.append(place)
             shown = self._shown(place)
             if len(shown):
-                evidence = self.evidence(place, shown)
+                evidence = self._evidence(*self._signed(place, shown))
                 if best is None or evidence > best[0]:
                     best = evidence, place, shown
         if best is None or best[0] < _PROMISING:
@@ -266,19 +266,13 @@ class Comparison:
 
         That is the part round all windows that agree, if they are most of the windows in it.
         """
-        agreeing = self._distances(place, shown) < _SAME
+        agreeing = _each(*self._signed(place, shown)) < _SAME
         if not 2 <= agreeing.sum() < 0.8 * len(shown):
             return shown
         boxes = self._stored_boxes[shown]
         first, last = boxes[agreeing, :2].min(axis=0), boxes[agreeing, 2:].max(axis=0)
         inside = (boxes[:, :2] >= first).all(axis=1) & (boxes[:, 2:] <= last).all(axis=1)
         return shown[inside] if agreeing.sum() > inside.sum() / 2 else shown
-
-    def _distances(self, place: Place, shown: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Of each window in sight."""
-        signed, stored = self._signed(place, shown)
-        pairs = zip(signed, stored, strict=True)
-        return np.array([pooled(one[np.newaxis], two[np.newaxis]) for one, two in pairs])
 
     def _shown(self, place: Place) -> npt.NDArray[np.int64]:
         """Which of the record's windows the query shows at least half of, if the record lies there."""
@@ -298,16 +292,15 @@ class Comparison:
         seen = visible(boxes, self._scheme)
         return self._canvas.signatures(boxes, self._scheme) * seen, self._stored[shown] * seen
 
-    def evidence(self, place: Place, shown: npt.NDArray[np.int64]) -> float:
+    def _evidence(self, signed: Signatures, stored: Signatures) -> float:
         """See `Agreement.evidence`.
 
         Many pictures are bright above and dark below, and so resemble strangers. Their mirror images do as
         well: how near the mirrored query comes to the record is what such likeness alone would do.
         """
-        signed, stored = self._signed(place, shown)
         near = pooled(signed, stored)
         far = pooled(mirrored(signed, self._scheme.grid_size), stored)
-        count = len(shown)
+        count = len(signed)
         expected: float = (_STRANGE + min(far, _STRANGE)) / 2
         return float((expected - near) * np.sqrt(count / (1 + 0.1 * count)))
 
@@ -333,9 +326,9 @@ class Comparison:
 
     def _described(self, place: Place, shown: npt.NDArray[np.int64], *, is_part: bool) -> Agreement:
         signed, stored = self._signed(place, shown)
-        each = self._distances(place, shown)
+        each = _each(signed, stored)
         agreeing = each < _SAME
-        evidence = self.evidence(place, shown)
+        evidence = self._evidence(signed, stored)
         distance = pooled(signed[agreeing], stored[agreeing]) if agreeing.any() else float(each.min())
         corners = self._stored_boxes[shown[agreeing]] if agreeing.any() else self._stored_boxes[shown]
         if is_part or agreeing.mean() < 0.5:  # a part that both show, not one in the other
@@ -354,6 +347,11 @@ def pooled(a: Signatures, b: Signatures) -> float:
     norms = np.sqrt(float(wide @ wide)) + np.sqrt(float(other @ other))
     apart = wide - other
     return float(np.sqrt(float(apart @ apart)) / norms) if norms > 0 else 1.0
+
+
+def _each(a: Signatures, b: Signatures) -> npt.NDArray[np.float64]:
+    """The distances of several signatures to as many others, one by one."""
+    return np.array([pooled(one[np.newaxis], two[np.newaxis]) for one, two in zip(a, b, strict=True)])
 
 
 def _fit(stored: Boxes, queries: Boxes) -> Place:
